@@ -1,0 +1,76 @@
+/* The life of signing keys as arithmetic: what a set of keys must become, given policy and time. Pure:
+ * no clock, no database, no keys. The rules are those of docs/architecture.md, "Keys".
+ *
+ * standby -> active -> retiring -> removed; revoked from any. Times are absolute Unix seconds, stored
+ * per key, 0 = not set. */
+#ifndef CHANCERY_KEYS_PLAN_H
+#define CHANCERY_KEYS_PLAN_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "base/limits.h"
+#include "jose/alg.h"
+
+enum key_state { KEY_STANDBY, KEY_ACTIVE, KEY_RETIRING, KEY_REMOVED, KEY_REVOKED, KEY_STATE_COUNT };
+const char *key_state_name(enum key_state s);
+bool key_state_by_name(struct str name, enum key_state *ret_state);
+
+struct key_info {
+	char kid[KID_MAX + 1];
+	enum alg alg;
+	enum key_state state;
+	int64_t created_at;
+	int64_t publish_at;  /* first moment a JWKS may have held it */
+	int64_t ready_at;    /* stored: publish_at + the longest freshness ever promised + skew */
+	int64_t activate_at; /* planned while standby, real afterwards */
+	int64_t retire_at;   /* when it stopped signing */
+	int64_t remove_at;   /* when it leaves the JWKS */
+	int64_t exp_bound;   /* no token under it expires later */
+	int64_t last_exp;    /* exact, known once retiring; 0 before */
+};
+
+struct key_policy {
+	int64_t rotate_every;	/* seconds */
+	int64_t jwks_max_age;
+	int64_t longest_ttl;	/* longest access-token lifetime any row allows */
+	int64_t skew;		/* verifiers' clock skew we allow for */
+	int64_t bound_step;	/* how far ahead exp_bound is raised */
+};
+
+enum key_act {
+	KEY_ACT_MAKE_STANDBY,  /* alg has no standby */
+	KEY_ACT_ROTATE,	       /* promote the standby, retire the active, with a new standby made first */
+	KEY_ACT_RAISE_BOUND,   /* kid: exp_bound to `at` */
+	KEY_ACT_REMOVE,	       /* kid leaves the JWKS */
+};
+
+struct key_step {
+	enum key_act act;
+	enum alg alg;
+	char kid[KID_MAX + 1];
+	int64_t at;
+};
+
+/* What must be done now, at most `cap` steps, most urgent first. */
+size_t key_plan_due(const struct key_info *keys, size_t count, const struct key_policy *policy,
+		    const enum alg *algs, size_t alg_count, int64_t now, struct key_step *ret_steps,
+		    size_t cap);
+/* The next moment key_plan_due may return something; INT64_MAX for never. */
+int64_t key_plan_next(const struct key_info *keys, size_t count, const struct key_policy *policy,
+		      int64_t now);
+/* May the standby of `alg` sign at `now`? False and the moment it may when not (rule 2). False with
+ * *ret_ready_at = 0 when there is no standby. */
+bool key_plan_ready(const struct key_info *keys, size_t count, enum alg alg, int64_t now,
+		    int64_t *ret_ready_at);
+/* Bound for a new or raised active key: now + longest_ttl + 2 steps. */
+int64_t key_plan_bound(const struct key_policy *policy, int64_t now);
+/* remove_at for a key that stops signing with this last expiry: last_exp + skew. */
+int64_t key_plan_remove_at(const struct key_policy *policy, int64_t last_exp);
+/* Cache-Control max-age now: the policy's, shortened to the next published change, never below 1. */
+int64_t key_plan_max_age(const struct key_info *keys, size_t count, const struct key_policy *policy,
+			 int64_t now);
+/* First invariant that does not hold, as a sentence naming the kid; NULL when all hold. `text` holds it. */
+const char *key_plan_lint(const struct key_info *keys, size_t count, const struct key_policy *policy,
+			  const enum alg *algs, size_t alg_count, int64_t now, char *text, size_t size);
+
+#endif

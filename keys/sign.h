@@ -1,0 +1,33 @@
+/* Private signing keys: make, load, sign. Linked into the signer and `init` only; the code that faces
+ * the network never includes this. */
+#ifndef CHANCERY_KEYS_SIGN_H
+#define CHANCERY_KEYS_SIGN_H
+
+#include "base/auto.h"
+#include "base/buf.h"
+#include "jose/jwk.h"
+
+struct signing_key;
+
+/* P-256, or RSA-2048 with e = 65537. RSA takes 0.1 to 1 s. */
+MUST_CHECK enum err signing_key_generate(enum alg alg, struct signing_key **ret_key);
+/* PKCS#8 DER; must be of `alg`'s kind. */
+MUST_CHECK enum err signing_key_load(enum alg alg, struct str pkcs8, struct signing_key **ret_key);
+void signing_key_free(struct signing_key *key);
+AUTO_DEFINE(signing_key)
+
+/* Wipe the buffer. */
+MUST_CHECK enum err signing_key_pkcs8(const struct signing_key *key, struct buf *out);
+/* New public half; kid is the thumbprint. Caller frees. */
+MUST_CHECK enum err signing_key_public(const struct signing_key *key, struct jwk **ret_key);
+enum alg signing_key_alg(const struct signing_key *key);
+
+/* A thread's prepared state for one key; not shared. Saves 6 to 17 % of a signature. */
+struct sign_ctx;
+MUST_CHECK enum err sign_ctx_new(const struct signing_key *key, struct sign_ctx **ret_ctx);
+void sign_ctx_free(struct sign_ctx *ctx);
+/* JOSE form: ES256 r||s 64 bytes (RFC 7518 3.4), RS256 modulus length (3.3). */
+MUST_CHECK enum err sign(struct sign_ctx *ctx, struct str input, unsigned char *ret_signature,
+			 size_t cap, size_t *ret_len);
+
+#endif

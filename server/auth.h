@@ -1,0 +1,26 @@
+/* Who is calling. auth_client.c: RFC 6749 2.3 on the token, introspection and revocation endpoints.
+ * auth_admin.c: the socket's peer, or a bearer token of this server. Both may park. */
+#ifndef CHANCERY_SERVER_AUTH_H
+#define CHANCERY_SERVER_AUTH_H
+
+#include "server/request.h"
+
+/* ADMIN_SCOPE bits; the names are the reserved scopes "chancery:<name>". */
+enum {
+	ADMIN_SCOPE_ADMIN = 1, ADMIN_SCOPE_KEYS = 2, ADMIN_SCOPE_CLIENTS = 4, ADMIN_SCOPE_USERS = 8,
+	ADMIN_SCOPE_APIS = 16, ADMIN_SCOPE_AUDIT = 32, ADMIN_SCOPE_READ = 64,
+};
+/* Bits of a space-separated scope text; unknown "chancery:*" names and all else count 0. */
+unsigned admin_scope_bits(struct str scope);
+/* "chancery:*" names, the issuer and everything below it are reserved. */
+bool scope_is_reserved(struct str token);
+bool audience_is_reserved(struct str issuer, struct str uri);
+
+/* Sets rq->client, then calls next(rq, ERR_OK). Exactly one method (RFC 6749 2.3: else
+ * ERR_INVALID_REQUEST); unknown, disabled, wrong or expired secret, method not the client's:
+ * ERR_INVALID_CLIENT, all alike. */
+enum err auth_client(struct request *rq, enum err (*next)(struct request *, enum err));
+/* Sets rq->actor. ERR_NO_TOKEN, ERR_INVALID_TOKEN, ERR_INSUFFICIENT_SCOPE (audited). */
+enum err auth_admin(struct request *rq, unsigned scope);
+
+#endif

@@ -1,0 +1,39 @@
+/* Our log: one JSON object or logfmt line per event, to stderr. A struct log_buf belongs to one thread;
+ * log_flush writes what it holds if the sink takes it without blocking, and drops and counts whole lines
+ * when it does not. Values are escaped; secrets never get here (struct secret has no printer).
+ *
+ * Fields of every line: ts (RFC 3339, milliseconds), level, msg; then those given. */
+#ifndef CHANCERY_SERVER_LOG_H
+#define CHANCERY_SERVER_LOG_H
+
+#include "base/buf.h"
+#include "server/config.h"
+
+struct log; /* the sink: shared, thread-safe */
+MUST_CHECK enum err log_new(int fd, enum log_format format, enum log_level level, struct log **ret_log);
+void log_free(struct log *log);
+/* For SIGHUP. */
+void log_set(struct log *log, enum log_format format, enum log_level level);
+uint64_t log_dropped(const struct log *log);
+
+struct log_buf {
+	struct log *log;
+	struct buf text; /* finished lines */
+	/* the line being built */
+	size_t line_start;
+	bool skip;
+};
+void log_buf_init(struct log_buf *b, struct log *log);
+void log_buf_done(struct log_buf *b);
+void log_flush(struct log_buf *b);
+
+/* log_begin, fields, log_end. Below the level everything is skipped. `msg` is a literal. */
+void log_begin(struct log_buf *b, enum log_level level, const char *msg);
+void log_str(struct log_buf *b, const char *key, struct str value); /* absent values are left out */
+void log_z(struct log_buf *b, const char *key, const char *value);
+void log_int(struct log_buf *b, const char *key, int64_t value);
+void log_end(struct log_buf *b);
+/* One-line form for threads without a buffer of their own: builds, writes and flushes. */
+void log_say(struct log *log, enum log_level level, const char *msg, const char *key, const char *value);
+
+#endif

@@ -1,0 +1,47 @@
+/* Prometheus metrics: one table of rows (metrics.c), one shard of counters per thread, summed when
+ * /metrics is read. No locks on the counting path: a shard has one writer; readers load atomically. */
+#ifndef CHANCERY_SERVER_METRICS_H
+#define CHANCERY_SERVER_METRICS_H
+
+#include "base/buf.h"
+
+struct metrics;
+struct metrics_shard;
+
+MUST_CHECK enum err metrics_new(struct metrics **ret_metrics);
+void metrics_free(struct metrics *m);
+/* One for each thread that counts; lives as long as the metrics. NULL when out of memory. */
+struct metrics_shard *metrics_shard(struct metrics *m);
+
+/* Label sets are closed: each value is an index into a row's constant list, so that no input makes a new
+ * series. All of these accept a NULL shard. */
+void count_request(struct metrics_shard *s, unsigned route, int status, int64_t micros);
+void count_token(struct metrics_shard *s, unsigned grant, bool refresh);
+void count_token_error(struct metrics_shard *s, unsigned grant, enum err e);
+void count_client_auth(struct metrics_shard *s, unsigned method, bool ok);
+void count_password(struct metrics_shard *s, bool ok, int64_t micros);
+void count_sign(struct metrics_shard *s, unsigned alg, bool ok, int64_t micros);
+void count_introspection(struct metrics_shard *s, bool active);
+void count_revocation(struct metrics_shard *s, bool refresh);
+void count_rate_limited(struct metrics_shard *s);
+void count_audit(struct metrics_shard *s, bool ok);
+void count_jwks(struct metrics_shard *s, bool not_modified);
+void count_http_refused(struct metrics_shard *s); /* refused below us by the HTTP library */
+
+/* Values that are read when asked for: filled by the caller of metrics_render. */
+struct metrics_gauges {
+	uint64_t log_dropped, writer_batches, writer_operations, writer_reruns, writer_failures, writer_shed;
+	unsigned writer_queued, hash_queued, blocking_queued;
+	uint64_t hash_shed, blocking_shed, key_rotations_scheduled, key_rotations_manual, key_rotations_failed;
+	int64_t next_rotation_at, config_reloaded_at, started_at;
+	bool config_reload_ok;
+	struct { struct str kid; const char *alg, *state; int64_t age; } keys[32];
+	size_t key_count;
+	const char *const *routes; /* label values, by route index */
+	size_t route_count;
+	const char *const *grants;
+	size_t grant_count;
+};
+void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct buf *out);
+
+#endif

@@ -1,0 +1,114 @@
+/* A request and its answer, as everything above HTTP sees them. http.c fills one from a connection; a
+ * flow test fills one by hand. All memory is the request's arena.
+ *
+ * A handler is a chain of plain functions. Each of them either answers (fills rq->response, returns
+ * ERR_OK), refuses (returns fail()), or parks: names one operation on a lane and the function that goes
+ * on when the operation is durable (returns park()). Nothing runs between the two, and only the lane
+ * touches the operation's argument meanwhile. */
+#ifndef CHANCERY_SERVER_REQUEST_H
+#define CHANCERY_SERVER_REQUEST_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "oauth/form.h"
+#include "server/lane.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/store.h"
+
+enum { RESPONSE_HEADERS_MAX = 8, REQUEST_ID_LEN = 22 };
+
+enum method { METHOD_OTHER = 0, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS };
+enum listener { LISTENER_PUBLIC = 1, LISTENER_ADMIN = 2, LISTENER_SOCKET = 4 };
+
+struct header {
+	const char *name;
+	struct str value;
+};
+
+struct response {
+	int status;
+	const char *content_type;
+	struct str body; /* arena, or held alive by rq->snapshot */
+	struct header headers[RESPONSE_HEADERS_MAX];
+	size_t header_count;
+};
+
+struct app;
+struct route;
+struct snapshot;
+struct worker;
+
+struct request {
+	/* where we are */
+	const struct app *app;
+	struct worker *worker;	       /* NULL in flow tests */
+	struct snapshot *snapshot;     /* referenced for the request's life */
+	struct arena *arena;
+	struct log_buf *log;
+	struct metrics_shard *metrics;
+	struct db *db;		       /* flow tests: operations run inline on it; NULL in the server */
+	int64_t now;		       /* frozen when the request arrived */
+	int64_t started_us;	       /* monotonic */
+	char id[REQUEST_ID_LEN + 1];
+
+	/* what came in */
+	enum listener listener;
+	enum method method;
+	struct str path;	       /* raw, without query; never decoded */
+	struct str query;	       /* raw */
+	struct str authorization;      /* the header, absent when there was none */
+	struct str content_type, if_none_match, if_match, accept, origin;
+	struct str body;
+	struct str address;	       /* the client's, after trusted proxies */
+	bool peer_trusted;	       /* socket: the peer's uid is root's or ours */
+	int64_t peer_uid;	       /* socket only, else -1 */
+
+	/* what we found out */
+	const struct route *route;
+	struct str path_args[3];       /* decoded {segments} of the route, in order */
+	struct form *form;
+	const struct json *json;
+	struct json *json_owned;
+	const struct client *client;   /* authenticated; held by rq->client_ref */
+	struct client_ref *client_ref;
+	unsigned auth_method_used;     /* for the log and the metric */
+	struct {
+		struct str name;       /* "uid:0", "client:ops" */
+		unsigned scopes;       /* ADMIN_SCOPE_* bits (server/auth_admin.h) */
+	} actor;
+
+	/* the answer, or why not */
+	struct response response;
+	enum err error;
+	char why[160];		       /* the first sentence; for our log */
+	const char *description;       /* the admin API may tell more than the table: a constant or arena text */
+	int64_t retry_after;
+	/* for the log line */
+	struct str log_client, log_subject, log_grant, log_kid, log_jti;
+
+	/* parked */
+	struct task task;
+	enum err (*next)(struct request *rq, enum err result);
+	void *state;		       /* a handler's own, in the arena */
+	void *connection;	       /* http.c's */
+};
+
+/* Keeps the first sentence, returns `e`. The sentence never holds a secret. */
+enum err fail(struct request *rq, enum err e, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Leaves the operation to a lane; returns ERR_PARKED, or the error of a full lane (ERR_UNAVAILABLE, with
+ * Retry-After). `next` gets the operation's result on the worker's thread. */
+enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ctx *, void *), void *arg,
+	      enum err (*next)(struct request *, enum err result));
+
+void respond_header(struct request *rq, const char *name, struct str value);
+/* 200 unless set before; body is borrowed for the request's life. */
+enum err respond_text(struct request *rq, int status, const char *content_type, struct str body);
+/* Checks the buffer, then as respond_text with application/json. */
+enum err respond_json(struct request *rq, int status, struct buf *body);
+/* A parameter of the query string, form-decoded; STR_NONE when absent. Twice: ERR_INVALID_REQUEST. */
+MUST_CHECK enum err query_get(struct request *rq, const char *name, struct str *ret_value);
+
+#endif
