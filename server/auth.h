@@ -3,6 +3,7 @@
 #ifndef CHANCERY_SERVER_AUTH_H
 #define CHANCERY_SERVER_AUTH_H
 
+#include "base/secret.h"
 #include "server/request.h"
 
 /* ADMIN_SCOPE bits; the names are the reserved scopes "chancery:<name>". */
@@ -15,6 +16,11 @@ unsigned admin_scope_bits(struct str scope);
 /* "chancery:*" names, the issuer and everything below it are reserved. */
 bool scope_is_reserved(struct str token);
 bool audience_is_reserved(struct str issuer, struct str uri);
+
+/* What is stored of a machine secret, and what a presented one is compared with. */
+void client_secret_mac(const struct secret *key, struct str secret, unsigned char ret_hash[32]);
+/* The built-in api <issuer>/admin with its reserved scopes; strings in the arena. For the snapshot. */
+MUST_CHECK enum err admin_api_fill(struct str issuer, struct arena *a, struct api *ret_api);
 
 /* Sets rq->client, then calls next(rq, ERR_OK). Exactly one method (RFC 6749 2.3: else
  * ERR_INVALID_REQUEST); unknown, disabled, wrong or expired secret, method not the client's:
