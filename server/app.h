@@ -43,6 +43,7 @@ struct snapshot {
 	struct arena *arena;
 };
 
+struct audit_folder;
 struct snapshot_slot; /* holds the present snapshot behind a lock of a few instructions */
 
 struct app {
@@ -54,6 +55,7 @@ struct app {
 	struct revoked *revoked;
 	struct attempts *attempts;
 	struct secret_cache *proven; /* operator secrets that passed Argon2id */
+	struct audit_folder *refusals; /* audit.h; NULL: refusals are not recorded */
 	struct writer *writer;	     /* NULL in flow tests */
 	struct pool *hash;
 	struct pool *blocking;

@@ -21,4 +21,32 @@ const char *audit_name(enum audit_event e);
 void audit_fill(struct request *rq, enum audit_event event, const char *outcome, struct str target,
 		struct audit_row *ret_row);
 
+/* Refusals folded: a stranger who guesses a thousand passwords makes one row a minute, not a thousand. A
+ * bounded table, thread-safe; the housekeeper writes the rows of minutes that have ended. */
+struct audit_folder;
+enum { AUDIT_FOLD_MAX = 256 };
+MUST_CHECK enum err audit_folder_new(struct audit_folder **ret_folder);
+void audit_folder_free(struct audit_folder *f);
+
+struct audit_refusal {
+	enum audit_event event;
+	struct str subject; /* "client:x", "user:x"; cut to ID_MAX */
+	struct str address; /* folded to its network */
+	struct str reason;  /* of the first refusal */
+	struct str request_id; /* likewise */
+	int64_t now;
+};
+/* When the table is full the refusal counts in one row for all other subjects. */
+void audit_fold(struct audit_folder *f, const struct audit_refusal *r);
+/* The same, from a request that is being refused: address, id and rq->why are filled in. */
+void audit_refused(struct request *rq, enum audit_event event, struct str subject);
+/* Two steps, because a write may be run twice or fail: audit_fold_write inside the writer's operation
+ * (all: also the minute that runs), audit_fold_written after its commit; without the second the rows are
+ * kept and written by the next one. One caller at a time. *ret_rows: how many were written. */
+MUST_CHECK enum err audit_fold_write(struct audit_folder *f, struct db *db, int64_t now, bool all,
+				     size_t *ret_rows);
+void audit_fold_written(struct audit_folder *f);
+/* Is anything waiting to be written at `now`? */
+bool audit_fold_due(struct audit_folder *f, int64_t now);
+
 #endif

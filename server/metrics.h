@@ -15,7 +15,14 @@ struct metrics_shard *metrics_shard(struct metrics *m);
 
 /* Label sets are closed: each value is an index into a row's constant list, so that no input makes a new
  * series. All of these accept a NULL shard. */
-void count_request(struct metrics_shard *s, unsigned route, int status, int64_t micros);
+struct request_labels {
+	unsigned listener; /* enum listener */
+	unsigned method;   /* enum method */
+	unsigned route;	   /* index into routes[]; METRICS_NO_ROUTE */
+	int status;
+};
+enum { METRICS_NO_ROUTE = 0xffff };
+void count_request(struct metrics_shard *s, const struct request_labels *labels, int64_t micros);
 void count_token(struct metrics_shard *s, unsigned grant, bool refresh);
 void count_token_error(struct metrics_shard *s, unsigned grant, enum err e);
 void count_client_auth(struct metrics_shard *s, unsigned method, bool ok);

@@ -17,9 +17,14 @@
 #include "server/metrics.h"
 #include "server/store.h"
 
-enum { RESPONSE_HEADERS_MAX = 8, REQUEST_ID_LEN = 22 };
+enum { RESPONSE_HEADERS_MAX = 12, REQUEST_ID_LEN = 22 };
 
-enum method { METHOD_OTHER = 0, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS };
+enum method {
+	METHOD_OTHER = 0, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PATCH, METHOD_DELETE,
+	METHOD_OPTIONS, METHOD_COUNT
+};
+/* "GET"; "other" for METHOD_OTHER. */
+const char *method_name(enum method m);
 enum listener { LISTENER_PUBLIC = 1, LISTENER_ADMIN = 2, LISTENER_SOCKET = 4 };
 
 struct header {
@@ -36,7 +41,9 @@ struct response {
 };
 
 struct app;
+struct grant;
 struct route;
+struct signer_channel;
 struct snapshot;
 struct worker;
 
@@ -49,6 +56,7 @@ struct request {
 	struct log_buf *log;
 	struct metrics_shard *metrics;
 	struct db *db;		       /* flow tests: operations run inline on it; NULL in the server */
+	struct signer_channel *signer; /* the worker's; this thread's alone */
 	int64_t now;		       /* frozen when the request arrived */
 	int64_t started_us;	       /* monotonic */
 	char id[REQUEST_ID_LEN + 1];
@@ -57,7 +65,7 @@ struct request {
 	enum listener listener;
 	enum method method;
 	struct str path;	       /* raw, without query; never decoded */
-	struct str query;	       /* raw */
+	struct str query;	       /* raw, without the '?' */
 	struct str authorization;      /* the header, absent when there was none */
 	struct str content_type, if_none_match, if_match, accept, origin;
 	struct str body;
@@ -67,9 +75,12 @@ struct request {
 
 	/* what we found out */
 	const struct route *route;
+	unsigned allow;		       /* router: bits 1 << enum method that the path has rows for */
+	bool handling;		       /* router: the row's handler has begun */
 	struct str path_args[3];       /* decoded {segments} of the route, in order */
-	struct form *form;
-	const struct json *json;
+	struct form *form;	       /* set for BODY_FORM rows */
+	struct form *query_form;       /* query_get's, read at first use */
+	const struct json *json;       /* set for BODY_JSON rows: an object ({} for an empty body) */
 	struct json *json_owned;
 	const struct client *client;   /* authenticated; held by rq->client_ref */
 	struct client_ref *client_ref;
@@ -84,25 +95,37 @@ struct request {
 	enum err error;
 	char why[160];		       /* the first sentence; for our log */
 	const char *description;       /* the admin API may tell more than the table: a constant or arena text */
-	int64_t retry_after;
+	int64_t retry_after;	       /* seconds; 429 and 503 */
+	int64_t ready_at;	       /* with ERR_NOT_READY: goes into the problem */
 	/* for the log line */
 	struct str log_client, log_subject, log_grant, log_kid, log_jti;
 
+	const struct grant *grant;     /* token endpoint: the grant that decides */
+
 	/* parked */
 	struct task task;
+	bool shed;		       /* park() found the lane full; nothing was handed over */
 	enum err (*next)(struct request *rq, enum err result);
 	void *state;		       /* a handler's own, in the arena */
 	void *connection;	       /* http.c's */
 };
 
+/* Fills id, now, started_us and the snapshot; the rest of "where we are" is the caller's and stands
+ * already. ERR_CRYPTO: no randomness. */
+MUST_CHECK enum err request_begin(struct request *rq);
+/* Gives back what the request holds: parsed JSON, client, snapshot. The arena is its owner's. */
+void request_done(struct request *rq);
+
 /* Keeps the first sentence, returns `e`. The sentence never holds a secret. */
 enum err fail(struct request *rq, enum err e, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Leaves the operation to a lane; returns ERR_PARKED, or the error of a full lane (ERR_UNAVAILABLE, with
- * Retry-After). `next` gets the operation's result on the worker's thread. */
+ * Retry-After). `next` gets the operation's result on the worker's thread. With rq->db the operation runs
+ * here and now and `next`'s answer is returned: always `return park(...)`. */
 enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ctx *, void *), void *arg,
 	      enum err (*next)(struct request *, enum err result));
 
+/* `name` is a literal; `value` lives as long as the request. */
 void respond_header(struct request *rq, const char *name, struct str value);
 /* 200 unless set before; body is borrowed for the request's life. */
 enum err respond_text(struct request *rq, int status, const char *content_type, struct str body);

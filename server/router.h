@@ -34,10 +34,17 @@ struct route {
 extern const struct route routes[];
 extern const size_t route_count;
 
-/* Before the body: finds the row (404, 405 with Allow, 414), the limits of the body. ERR_OK and
- * rq->route set, or the error; then call router_refuse. */
+/* Patterns of the public listener live below the issuer's path, except health. The two metadata documents
+ * are also found in RFC 8414 3.1's form, with the path at the end. {} segments are percent-decoded into
+ * rq->path_args ('+' is itself there, RFC 3986 3.3) and must be %x20-7E afterwards. */
+
+/* Before the body: finds the row (400 for a bad escape, 404, 405 with Allow, 414), the limits of the body.
+ * ERR_OK and rq->route set, or the error; then call router_refuse. (With 405 the route is set too: it
+ * gives the dress.) */
 MUST_CHECK enum err router_match(struct request *rq);
-/* After the body. Leaves rq->response filled and returns ERR_OK, or ERR_PARKED. */
+/* After the body: media type, form or JSON, authentication, handler. Leaves rq->response filled and returns
+ * ERR_OK, or ERR_PARKED. Every response gets X-Content-Type-Options, rows with no_store and all errors
+ * Cache-Control: no-store and Pragma. */
 enum err router_run(struct request *rq);
 /* The lane is done: goes on. As router_run. */
 enum err router_resume(struct request *rq);
