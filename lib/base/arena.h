@@ -6,6 +6,7 @@
 #ifndef CHANCERY_BASE_ARENA_H
 #define CHANCERY_BASE_ARENA_H
 
+#include "base/auto.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -14,6 +15,7 @@ struct arena;
 /* `limit` bytes in all, rounded up to the first block (4 KiB). Caller frees. */
 MUST_CHECK enum err arena_new(size_t limit, struct arena **ret_arena);
 void arena_free(struct arena *a);
+AUTO_DEFINE(arena)
 /* Wipes and keeps the first block for the next request. */
 void arena_reset(struct arena *a);
 

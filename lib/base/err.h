@@ -7,6 +7,8 @@
 #ifndef CHANCERY_BASE_ERR_H
 #define CHANCERY_BASE_ERR_H
 
+#include <stddef.h>
+
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
@@ -71,7 +73,7 @@ enum err {
 
 struct err_row {
 	const char *name;	 /* for our log: "invalid_grant", "nomem" */
-	const char *wire;	 /* the RFC's error name, or NULL below ERR_WIRE */
+	const char *wire;	 /* the RFC's error name; NULL below ERR_WIRE and for ERR_NO_TOKEN */
 	int status;		 /* HTTP status; 500 or 503 below ERR_WIRE */
 	const char *description; /* constant sentence for the client; chars of RFC 6749 5.2 only */
 };

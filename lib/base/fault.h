@@ -12,7 +12,8 @@
 #ifdef CHANCERY_FAULTS
 /* ERR_OK unless an armed point says otherwise. */
 enum err fault_point(const char *name);
-/* Arms points from text in the form above; NULL disarms all. Also read from the environment at first use. */
+/* Arms points from text in the form above in place of those before; NULL disarms all. While no other
+ * thread passes a point. Also read from the environment at first use; what is malformed arms nothing. */
 void fault_arm(const char *spec);
 #define FAILPOINT(name) fault_point(name)
 #else

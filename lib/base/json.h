@@ -7,6 +7,7 @@
 #ifndef CHANCERY_BASE_JSON_H
 #define CHANCERY_BASE_JSON_H
 
+#include "base/auto.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -20,7 +21,9 @@ MUST_CHECK enum err json_parse(struct str text, size_t max, struct json **ret_ro
 /* As json_parse, but a scalar may stand at the root (for --claim NAME=JSON). */
 MUST_CHECK enum err json_parse_any(struct str text, size_t max, struct json **ret_root);
 void json_free(struct json *root);
+AUTO_DEFINE(json)
 
+/* NULL counts as JSON_NULL. */
 enum json_type json_type(const struct json *v);
 /* NULL when v is no object or has no such member. */
 const struct json *json_get(const struct json *v, const char *name);

@@ -48,6 +48,10 @@ enum {
 	HASH_QUEUE_MAX = 64,	      /* 64 * 18 ms / 2 lanes: about half a second of waiting */
 	BLOCKING_QUEUE_MAX = 256,
 
+	/* access tokens */
+	ACCESS_TTL_MIN = 10,
+	ACCESS_TTL_MAX = 86400,	      /* a stolen token lives no longer; keys and revocations are kept for it */
+
 	/* refresh tokens */
 	REFRESH_RETRY_MAX = 100,      /* lost answers and parallel tabs per generation */
 

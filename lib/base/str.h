@@ -40,7 +40,8 @@ bool str_ends(struct str s, struct str suffix);
 /* Orders by unsigned bytes, a prefix first: <0, 0, >0. */
 int str_compare(struct str a, struct str b);
 
-/* Cuts the part before the first `sep` off *rest. False when nothing is left; "a,,b" gives "a", "", "b". */
+/* Cuts the part before the first `sep` off *rest. False when nothing is left; "a,,b" gives "a", "", "b";
+ * a separator at the very end adds no part: "a," gives "a". */
 bool str_next(struct str *rest, char sep, struct str *ret_part);
 /* Removes ASCII space and tab at both ends. */
 struct str str_trim(struct str s);

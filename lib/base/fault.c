@@ -1,0 +1,144 @@
+/* Failpoints. The only state of the program that is neither constant nor owned by somebody, which is why
+ * it exists in test builds alone.
+ *
+ * Arming takes place while one thread runs; passing is safe from any number of threads: a passage is one
+ * atomic increment, so "the third" is the third of the process, whoever makes it. */
+#include "base/fault.h"
+
+#ifdef CHANCERY_FAULTS
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+enum { POINTS_MAX = 16, POINT_NAME_MAX = 63 };
+
+enum action { ACTION_ABORT, ACTION_ERROR, ACTION_FULL, ACTION_NOMEM, ACTION_DELAY, ACTION_COUNT };
+
+static const char *const action_names[ACTION_COUNT] = { "abort", "error", "full", "nomem", "delay" };
+
+struct point {
+	char name[POINT_NAME_MAX + 1];
+	int64_t hit;
+	enum action action;
+	atomic_int_fast64_t passed;
+};
+
+static struct point points[POINTS_MAX];
+static atomic_size_t armed;
+static pthread_once_t environment_read = PTHREAD_ONCE_INIT;
+
+static bool action_by_name(struct str name, enum action *ret_action)
+{
+	for (size_t i = 0; i < ACTION_COUNT; i++) {
+		if (str_equal_z(name, action_names[i])) {
+			*ret_action = (enum action)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "name:hit:action"; anything else arms nothing. */
+static bool point_read(struct str text, struct point *ret_point)
+{
+	struct str name, hit;
+	struct point p = { .hit = 0 };
+
+	if (!str_next(&text, ':', &name) || name.n == 0 || name.n > POINT_NAME_MAX)
+		return false;
+	if (!str_next(&text, ':', &hit) || str_to_i64(hit, 0, INT64_MAX, &p.hit))
+		return false;
+	if (!action_by_name(text, &p.action))
+		return false;
+	memcpy(p.name, name.p, name.n);
+	memcpy(ret_point->name, p.name, sizeof(p.name));
+	ret_point->hit = p.hit;
+	ret_point->action = p.action;
+	atomic_store(&ret_point->passed, 0);
+	return true;
+}
+
+static void arm(struct str spec)
+{
+	struct str part;
+	size_t n = 0;
+
+	atomic_store(&armed, 0);
+	while (n < POINTS_MAX && str_next(&spec, ',', &part)) {
+		if (point_read(part, &points[n]))
+			n++;
+	}
+	atomic_store(&armed, n);
+}
+
+static void read_environment(void)
+{
+	const struct str name = STR("CHANCERY_FAILPOINTS=");
+
+	for (char **e = environ; e && *e; e++) {
+		struct str entry = str_z(*e);
+
+		if (str_starts(entry, name))
+			arm(str_n(entry.p + name.n, entry.n - name.n));
+	}
+}
+
+void fault_arm(const char *spec)
+{
+	pthread_once(&environment_read, read_environment);
+	arm(str_z(spec));
+}
+
+static enum err act(enum action action)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+
+	switch (action) {
+	case ACTION_ABORT:
+		kill(getpid(), SIGKILL);
+		return ERR_INTERNAL;
+	case ACTION_ERROR:
+		return ERR_IO;
+	case ACTION_FULL:
+		return ERR_FULL;
+	case ACTION_NOMEM:
+		return ERR_NOMEM;
+	case ACTION_DELAY:
+		nanosleep(&pause, NULL);
+		return ERR_OK;
+	case ACTION_COUNT:
+		break;
+	}
+	return ERR_INTERNAL;
+}
+
+/* Every row of the name counts, so that "p:2:delay,p:5:error" says what it seems to say. */
+enum err fault_point(const char *name)
+{
+	enum err result = ERR_OK;
+	size_t n;
+
+	pthread_once(&environment_read, read_environment);
+	n = atomic_load(&armed);
+	for (size_t i = 0; i < n; i++) {
+		int64_t pass;
+		enum err e;
+
+		if (strcmp(points[i].name, name) != 0)
+			continue;
+		pass = (int64_t)atomic_fetch_add(&points[i].passed, 1) + 1;
+		if (points[i].hit != 0 && points[i].hit != pass)
+			continue;
+		e = act(points[i].action);
+		if (!result)
+			result = e;
+	}
+	return result;
+}
+
+#endif
