@@ -3,9 +3,9 @@
 #ifndef CHANCERY_SERVER_METADATA_H
 #define CHANCERY_SERVER_METADATA_H
 
-#include "server/app.h"
+#include "base/buf.h"
+#include "server/config.h"
 
-MUST_CHECK enum err metadata_render(const struct config *c, const struct keyring_view *keys,
-				    const struct api_set *apis, struct buf *out);
+MUST_CHECK enum err metadata_render(const struct config *c, struct buf *out);
 
 #endif

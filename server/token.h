@@ -21,8 +21,8 @@ struct issue {
 	const struct user *user;  /* NULL: the client itself */
 	struct target target;
 	bool refresh;		  /* begin a login and give a refresh token */
-	/* set by the refresh grant, which has them already */
-	const struct login *login;
+	struct str rehash;	  /* the user's new password hash, stored with the login; or STR_NONE */
+	const struct login *login; /* refresh grant: the login, after its step */
 };
 
 /* "Who may get what": audience from `resource`, else `audience`, else the client's first, else the
