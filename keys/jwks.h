@@ -12,10 +12,10 @@ struct published_key {
 	const struct jwk *public_key;
 };
 
-/* Writes the set; keys not in standby, active or retiring are left out. ERR_INTERNAL if no active key of
- * `default_alg` is among them: an empty or signer-less set is never published. */
-MUST_CHECK enum err jwks_render(const struct published_key *keys, size_t count, enum alg default_alg,
-				struct buf *out);
+/* Writes the set; keys not in standby, active or retiring are left out. ERR_INTERNAL if no active
+ * key of `default_alg` is among them: an empty or signer-less set is never published. */
+MUST_CHECK enum err jwks_render(const struct published_key *keys, size_t count,
+				enum alg default_alg, struct buf *out);
 /* Strong validator (RFC 9110 8.8.3): quoted, from a digest of the text. */
 enum { ETAG_LEN = 24 };
 void jwks_etag(struct str text, char ret_etag[ETAG_LEN + 1]);

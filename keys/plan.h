@@ -1,8 +1,8 @@
-/* The life of signing keys as arithmetic: what a set of keys must become, given policy and time. Pure:
- * no clock, no database, no keys. The rules are those of docs/architecture.md, "Keys".
+/* The life of signing keys as arithmetic: what a set of keys must become, given policy and time.
+ * Pure: no clock, no database, no keys. The rules are those of docs/architecture.md, "Keys".
  *
- * standby -> active -> retiring -> removed; revoked from any. Times are absolute Unix seconds, stored
- * per key, 0 = not set. */
+ * standby -> active -> retiring -> removed; revoked from any. Times are absolute Unix seconds,
+ * stored per key, 0 = not set. */
 #ifndef CHANCERY_KEYS_PLAN_H
 #define CHANCERY_KEYS_PLAN_H
 
@@ -30,18 +30,18 @@ struct key_info {
 };
 
 struct key_policy {
-	int64_t rotate_every;	/* seconds */
+	int64_t rotate_every; /* seconds */
 	int64_t jwks_max_age;
-	int64_t longest_ttl;	/* longest access-token lifetime any row allows */
-	int64_t skew;		/* verifiers' clock skew we allow for */
-	int64_t bound_step;	/* how far ahead exp_bound is raised */
+	int64_t longest_ttl; /* longest access-token lifetime any row allows */
+	int64_t skew;	     /* verifiers' clock skew we allow for */
+	int64_t bound_step;  /* how far ahead exp_bound is raised */
 };
 
 enum key_act {
-	KEY_ACT_MAKE_STANDBY,  /* alg has no standby */
-	KEY_ACT_ROTATE,	       /* promote the standby, retire the active, with a new standby made first */
-	KEY_ACT_RAISE_BOUND,   /* kid: exp_bound to `at` */
-	KEY_ACT_REMOVE,	       /* kid leaves the JWKS */
+	KEY_ACT_MAKE_STANDBY, /* alg has no standby */
+	KEY_ACT_ROTATE, /* promote the standby, retire the active, with a new standby made first */
+	KEY_ACT_RAISE_BOUND, /* kid: exp_bound to `at` */
+	KEY_ACT_REMOVE,	     /* kid leaves the JWKS */
 };
 
 struct key_step {
@@ -51,26 +51,38 @@ struct key_step {
 	int64_t at;
 };
 
+/* The first key of this algorithm in this state, or NULL. */
+const struct key_info *key_plan_find(const struct key_info *keys, size_t count, enum alg alg,
+				     enum key_state state);
+
 /* What must be done now, at most `cap` steps, most urgent first. */
 size_t key_plan_due(const struct key_info *keys, size_t count, const struct key_policy *policy,
 		    const enum alg *algs, size_t alg_count, int64_t now, struct key_step *ret_steps,
 		    size_t cap);
-/* The next moment key_plan_due may return something; INT64_MAX for never. */
+/* The next moment key_plan_due may return something (for the algorithms that have keys), `now` if
+ * it would now; INT64_MAX for never. */
 int64_t key_plan_next(const struct key_info *keys, size_t count, const struct key_policy *policy,
 		      int64_t now);
 /* May the standby of `alg` sign at `now`? False and the moment it may when not (rule 2). False with
  * *ret_ready_at = 0 when there is no standby. */
 bool key_plan_ready(const struct key_info *keys, size_t count, enum alg alg, int64_t now,
 		    int64_t *ret_ready_at);
-/* Bound for a new or raised active key: now + longest_ttl + 2 steps. */
+/* Bound for a new or raised active key: now + longest_ttl + 2 steps. It is raised again when less
+ * than longest_ttl + 1 step is left. */
 int64_t key_plan_bound(const struct key_policy *policy, int64_t now);
 /* remove_at for a key that stops signing with this last expiry: last_exp + skew. */
 int64_t key_plan_remove_at(const struct key_policy *policy, int64_t last_exp);
-/* Cache-Control max-age now: the policy's, shortened to the next published change, never below 1. */
+/* The next moment after `now` at which the published set is planned to change; INT64_MAX for never.
+ * What is overdue has no known moment and does not count. */
+int64_t key_plan_next_change(const struct key_info *keys, size_t count, int64_t now);
+/* Cache-Control max-age now: the policy's, shortened to the next published change, never below 1.
+ */
 int64_t key_plan_max_age(const struct key_info *keys, size_t count, const struct key_policy *policy,
 			 int64_t now);
-/* First invariant that does not hold, as a sentence naming the kid; NULL when all hold. `text` holds it. */
-const char *key_plan_lint(const struct key_info *keys, size_t count, const struct key_policy *policy,
-			  const enum alg *algs, size_t alg_count, int64_t now, char *text, size_t size);
+/* First invariant that does not hold, as a sentence naming the kid; NULL when all hold. `text`
+ * holds it. */
+const char *key_plan_lint(const struct key_info *keys, size_t count,
+			  const struct key_policy *policy, const enum alg *algs, size_t alg_count,
+			  int64_t now, char *text, size_t size);
 
 #endif

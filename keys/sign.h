@@ -1,5 +1,5 @@
-/* Private signing keys: make, load, sign. Linked into the signer and `init` only; the code that faces
- * the network never includes this. */
+/* Private signing keys: make, load, sign. Linked into the signer and `init` only; the code that
+ * faces the network never includes this. */
 #ifndef CHANCERY_KEYS_SIGN_H
 #define CHANCERY_KEYS_SIGN_H
 

@@ -1,0 +1,209 @@
+/* What a set of keys must become. Each rule is one small question about one key; the exported
+ * functions ask them in the order of urgency. Nothing here recomputes a time from the policy that
+ * was stored with a key: a changed option moves the future, never a promise. */
+#include "keys/plan.h"
+
+static const char *const state_names[KEY_STATE_COUNT] = {
+	[KEY_STANDBY] = "standby", [KEY_ACTIVE] = "active",   [KEY_RETIRING] = "retiring",
+	[KEY_REMOVED] = "removed", [KEY_REVOKED] = "revoked",
+};
+
+const char *key_state_name(enum key_state s)
+{
+	return (unsigned)s < KEY_STATE_COUNT ? state_names[s] : "unknown";
+}
+
+bool key_state_by_name(struct str name, enum key_state *ret_state)
+{
+	for (unsigned s = 0; s < KEY_STATE_COUNT; s++) {
+		if (str_equal_z(name, state_names[s])) {
+			*ret_state = (enum key_state)s;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+const struct key_info *key_plan_find(const struct key_info *keys, size_t count, enum alg alg,
+				     enum key_state state)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (keys[i].alg == alg && keys[i].state == state)
+			return &keys[i];
+	}
+	return NULL;
+}
+
+/* ---- when ---- */
+
+/* The moment the bound must be raised: less than a step is left beyond the longest token. */
+static int64_t bound_due_at(const struct key_info *active, const struct key_policy *policy)
+{
+	return active->exp_bound - policy->longest_ttl - policy->bound_step + 1;
+}
+
+/* The moment the standby takes over. A planned switch waits until every verifier can hold the key,
+ * even if it was planned earlier; after an emergency (the active key was revoked) nothing is left
+ * to wait for; a first key of a new algorithm waits for its publication like any other (rule 2). */
+static int64_t switch_due_at(const struct key_info *keys, size_t count,
+			     const struct key_info *standby)
+{
+	if (key_plan_find(keys, count, standby->alg, KEY_ACTIVE))
+		return later(standby->activate_at, standby->ready_at);
+	if (key_plan_find(keys, count, standby->alg, KEY_REVOKED))
+		return 0;
+	return standby->ready_at;
+}
+
+/* INT64_MAX: never. `policy` NULL leaves out what no verifier sees. */
+static int64_t key_due_at(const struct key_info *keys, size_t count, const struct key_info *key,
+			  const struct key_policy *policy)
+{
+	switch (key->state) {
+	case KEY_STANDBY:
+		return switch_due_at(keys, count, key);
+	case KEY_ACTIVE:
+		return policy ? bound_due_at(key, policy) : INT64_MAX;
+	case KEY_RETIRING:
+		return key->remove_at;
+	case KEY_REMOVED:
+	case KEY_REVOKED:
+	case KEY_STATE_COUNT:
+		break;
+	}
+	return INT64_MAX;
+}
+
+/* ---- what is due ---- */
+
+struct steps {
+	struct key_step *at;
+	size_t count, cap;
+};
+
+static void add_step(struct steps *out, const struct key_step *step)
+{
+	if (out->count < out->cap)
+		out->at[out->count++] = *step;
+}
+
+static struct key_step step_for(enum key_act act, const struct key_info *key, int64_t at)
+{
+	struct key_step step = { .act = act, .alg = key->alg, .at = at };
+
+	memcpy(step.kid, key->kid, sizeof(step.kid));
+	return step;
+}
+
+/* A bound that is reached refuses tokens, so it comes first. */
+static void plan_bound(const struct key_info *active, const struct key_policy *policy, int64_t now,
+		       struct steps *out)
+{
+	struct key_step step;
+
+	if (!active || now < bound_due_at(active, policy))
+		return;
+	step = step_for(KEY_ACT_RAISE_BOUND, active, key_plan_bound(policy, now));
+	add_step(out, &step);
+}
+
+static void plan_switch(const struct key_info *keys, size_t count, enum alg alg, int64_t now,
+			struct steps *out)
+{
+	const struct key_info *standby = key_plan_find(keys, count, alg, KEY_STANDBY);
+	struct key_step step = { .act = KEY_ACT_MAKE_STANDBY, .alg = alg, .at = now };
+
+	if (standby) {
+		if (now < switch_due_at(keys, count, standby))
+			return;
+		step = step_for(KEY_ACT_ROTATE, standby, now);
+	}
+	add_step(out, &step);
+}
+
+size_t key_plan_due(const struct key_info *keys, size_t count, const struct key_policy *policy,
+		    const enum alg *algs, size_t alg_count, int64_t now, struct key_step *ret_steps,
+		    size_t cap)
+{
+	struct steps out = { .at = ret_steps, .cap = cap };
+
+	for (size_t i = 0; i < alg_count; i++)
+		plan_bound(key_plan_find(keys, count, algs[i], KEY_ACTIVE), policy, now, &out);
+	for (size_t i = 0; i < alg_count; i++)
+		plan_switch(keys, count, algs[i], now, &out);
+	for (size_t i = 0; i < count; i++) {
+		struct key_step step = step_for(KEY_ACT_REMOVE, &keys[i], now);
+
+		if (keys[i].state == KEY_RETIRING && now >= keys[i].remove_at)
+			add_step(&out, &step);
+	}
+	return out.count;
+}
+
+int64_t key_plan_next(const struct key_info *keys, size_t count, const struct key_policy *policy,
+		      int64_t now)
+{
+	int64_t next = INT64_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		next = sooner(next, key_due_at(keys, count, &keys[i], policy));
+		if (keys[i].state == KEY_ACTIVE &&
+		    !key_plan_find(keys, count, keys[i].alg, KEY_STANDBY))
+			next = now;
+	}
+	return later(next, now);
+}
+
+bool key_plan_ready(const struct key_info *keys, size_t count, enum alg alg, int64_t now,
+		    int64_t *ret_ready_at)
+{
+	const struct key_info *standby = key_plan_find(keys, count, alg, KEY_STANDBY);
+
+	if (standby && now >= standby->ready_at)
+		return true;
+	*ret_ready_at = standby ? standby->ready_at : 0;
+	return false;
+}
+
+/* ---- how long ---- */
+
+int64_t key_plan_bound(const struct key_policy *policy, int64_t now)
+{
+	return now + policy->longest_ttl + 2 * policy->bound_step;
+}
+
+int64_t key_plan_remove_at(const struct key_policy *policy, int64_t last_exp)
+{
+	return last_exp + policy->skew;
+}
+
+int64_t key_plan_next_change(const struct key_info *keys, size_t count, int64_t now)
+{
+	int64_t next = INT64_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t at = key_due_at(keys, count, &keys[i], NULL);
+
+		if (at > now)
+			next = sooner(next, at);
+	}
+	return next;
+}
+
+int64_t key_plan_max_age(const struct key_info *keys, size_t count, const struct key_policy *policy,
+			 int64_t now)
+{
+	int64_t next = key_plan_next_change(keys, count, now);
+
+	return later(1, sooner(policy->jwks_max_age, next - now));
+}

@@ -1,0 +1,269 @@
+/* Private keys and signatures on OpenSSL's EVP_PKEY. A prepared context keeps what every signature
+ * would otherwise look up again: the fetched digest and an initialised EVP_PKEY_CTX. */
+#include "keys/sign.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/secret.h"
+
+enum {
+	RSA_BITS = 2048,
+	SHA256_LEN = 32,
+	P256_LEN = 32,	   /* one of r and s */
+	P256_DER_MAX = 72, /* SEQUENCE of two INTEGERs of at most 33 bytes */
+	PKCS8_MAX = 8192,
+};
+
+struct signing_key {
+	enum alg alg;
+	EVP_PKEY *pkey;
+};
+
+struct sign_ctx {
+	enum alg alg;
+	EVP_PKEY_CTX *sign;
+	EVP_MD_CTX *digest;
+	EVP_MD *sha256;
+};
+
+static enum err wrap(enum alg alg, EVP_PKEY *pkey, struct signing_key **ret_key)
+{
+	struct signing_key *key = malloc(sizeof(*key));
+
+	if (!key) {
+		EVP_PKEY_free(pkey);
+		return ERR_NOMEM;
+	}
+	*key = (struct signing_key){ .alg = alg, .pkey = pkey };
+	*ret_key = key;
+	return ERR_OK;
+}
+
+static EVP_PKEY *generate(enum alg alg)
+{
+	switch (alg) {
+	case ALG_ES256:
+		return EVP_EC_gen("P-256");
+	case ALG_RS256:
+		return EVP_RSA_gen(RSA_BITS);
+	case ALG_UNKNOWN:
+	case ALG_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+enum err signing_key_generate(enum alg alg, struct signing_key **ret_key)
+{
+	EVP_PKEY *pkey = generate(alg);
+
+	if (!pkey)
+		return alg == ALG_ES256 || alg == ALG_RS256 ? ERR_CRYPTO : ERR_UNSUPPORTED;
+	return wrap(alg, pkey, ret_key);
+}
+
+/* RFC 8725 3.1: one key, one algorithm; so the key must be exactly of its algorithm's kind. */
+static bool is_kind_of(EVP_PKEY *pkey, enum alg alg)
+{
+	char group[32] = "";
+	size_t n;
+	int bits;
+
+	if (alg == ALG_RS256) {
+		bits = EVP_PKEY_get_bits(pkey);
+		return EVP_PKEY_is_a(pkey, "RSA") && bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX;
+	}
+	if (alg != ALG_ES256 || !EVP_PKEY_is_a(pkey, "EC"))
+		return false;
+	return EVP_PKEY_get_group_name(pkey, group, sizeof(group), &n) &&
+	       strcmp(group, "prime256v1") == 0;
+}
+
+static EVP_PKEY *parse_pkcs8(struct str der)
+{
+	const unsigned char *p = (const unsigned char *)der.p;
+	PKCS8_PRIV_KEY_INFO *info;
+	EVP_PKEY *pkey = NULL;
+
+	if (der.n > PKCS8_MAX)
+		return NULL;
+	info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)der.n);
+	if (info && (const char *)p == der.p + der.n)
+		pkey = EVP_PKCS82PKEY(info);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return pkey;
+}
+
+enum err signing_key_load(enum alg alg, struct str pkcs8, struct signing_key **ret_key)
+{
+	EVP_PKEY *pkey = parse_pkcs8(pkcs8);
+
+	if (!pkey)
+		return ERR_SYNTAX;
+	if (!is_kind_of(pkey, alg)) {
+		EVP_PKEY_free(pkey);
+		return ERR_UNSUPPORTED;
+	}
+	return wrap(alg, pkey, ret_key);
+}
+
+void signing_key_free(struct signing_key *key)
+{
+	if (!key)
+		return;
+	EVP_PKEY_free(key->pkey); /* clears the private parts */
+	free(key);
+}
+
+enum err signing_key_pkcs8(const struct signing_key *key, struct buf *out)
+{
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key->pkey);
+	unsigned char *der = NULL;
+	int n;
+
+	if (!info)
+		return ERR_CRYPTO;
+	n = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	if (n <= 0)
+		return ERR_CRYPTO;
+	buf_add(out, der, (size_t)n);
+	OPENSSL_clear_free(der, (size_t)n);
+	return out->err;
+}
+
+enum err signing_key_public(const struct signing_key *key, struct jwk **ret_key)
+{
+	return jwk_from_pkey(key->pkey, STR_NONE, ret_key);
+}
+
+enum alg signing_key_alg(const struct signing_key *key)
+{
+	return key->alg;
+}
+
+static bool prepare(struct sign_ctx *ctx, EVP_PKEY *pkey)
+{
+	ctx->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	ctx->digest = EVP_MD_CTX_new();
+	ctx->sign = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	if (!ctx->sha256 || !ctx->digest || !ctx->sign || EVP_PKEY_sign_init(ctx->sign) <= 0)
+		return false;
+	if (EVP_PKEY_CTX_set_signature_md(ctx->sign, ctx->sha256) <= 0)
+		return false;
+	/* RFC 7518 3.3: RSASSA-PKCS1-v1_5 */
+	return ctx->alg != ALG_RS256 ||
+	       EVP_PKEY_CTX_set_rsa_padding(ctx->sign, RSA_PKCS1_PADDING) > 0;
+}
+
+enum err sign_ctx_new(const struct signing_key *key, struct sign_ctx **ret_ctx)
+{
+	struct sign_ctx *ctx = calloc(1, sizeof(*ctx));
+
+	if (!ctx)
+		return ERR_NOMEM;
+	ctx->alg = key->alg;
+	if (!prepare(ctx, key->pkey)) {
+		sign_ctx_free(ctx);
+		return ERR_CRYPTO;
+	}
+	*ret_ctx = ctx;
+	return ERR_OK;
+}
+
+void sign_ctx_free(struct sign_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	EVP_PKEY_CTX_free(ctx->sign);
+	EVP_MD_CTX_free(ctx->digest);
+	EVP_MD_free(ctx->sha256);
+	free(ctx);
+}
+
+static bool digest(struct sign_ctx *ctx, struct str input, unsigned char ret_digest[SHA256_LEN])
+{
+	return EVP_DigestInit_ex2(ctx->digest, ctx->sha256, NULL) &&
+	       EVP_DigestUpdate(ctx->digest, input.p, input.n) &&
+	       EVP_DigestFinal_ex(ctx->digest, ret_digest, NULL);
+}
+
+/* One DER INTEGER, positive and at most 32 bytes, right-aligned into 32. Short forms only: nothing
+ * in a P-256 signature is longer than 127 bytes. */
+static bool take_integer(struct str *der, unsigned char ret_bytes[P256_LEN])
+{
+	const unsigned char *p = (const unsigned char *)der->p;
+	size_t n;
+
+	if (der->n < 3 || p[0] != 0x02 || p[1] > der->n - 2)
+		return false;
+	n = p[1];
+	p += 2;
+	*der = str_n(p + n, der->n - 2 - n);
+	if (n > 1 && p[0] == 0) {
+		p++;
+		n--;
+	}
+	if (n == 0 || n > P256_LEN)
+		return false;
+	memset(ret_bytes, 0, P256_LEN - n);
+	memcpy(ret_bytes + P256_LEN - n, p, n);
+	return true;
+}
+
+/* RFC 7518 3.4: r || s, 32 bytes each, instead of OpenSSL's DER. */
+static bool der_to_jose(struct str der, unsigned char ret_rs[2 * P256_LEN])
+{
+	const unsigned char *p = (const unsigned char *)der.p;
+	struct str body;
+
+	if (der.n < 2 || p[0] != 0x30 || p[1] != der.n - 2)
+		return false;
+	body = str_n(p + 2, der.n - 2);
+	return take_integer(&body, ret_rs) && take_integer(&body, ret_rs + P256_LEN) && body.n == 0;
+}
+
+static enum err sign_es256(struct sign_ctx *ctx, const unsigned char *hash, unsigned char *ret_sig,
+			   size_t cap, size_t *ret_len)
+{
+	unsigned char der[P256_DER_MAX];
+	size_t n = sizeof(der);
+
+	if (cap < 2 * P256_LEN)
+		return ERR_LIMIT;
+	if (EVP_PKEY_sign(ctx->sign, der, &n, hash, SHA256_LEN) <= 0)
+		return ERR_CRYPTO;
+	if (!der_to_jose(str_n(der, n), ret_sig))
+		return ERR_CRYPTO;
+	*ret_len = 2 * P256_LEN;
+	return ERR_OK;
+}
+
+static enum err sign_rs256(struct sign_ctx *ctx, const unsigned char *hash, unsigned char *ret_sig,
+			   size_t cap, size_t *ret_len)
+{
+	size_t n = cap;
+
+	/* fails on its own when `cap` is less than the modulus */
+	if (EVP_PKEY_sign(ctx->sign, ret_sig, &n, hash, SHA256_LEN) <= 0)
+		return ERR_CRYPTO;
+	*ret_len = n;
+	return ERR_OK;
+}
+
+enum err sign(struct sign_ctx *ctx, struct str input, unsigned char *ret_signature, size_t cap,
+	      size_t *ret_len)
+{
+	unsigned char hash[SHA256_LEN];
+
+	if (!digest(ctx, input, hash))
+		return ERR_CRYPTO;
+	if (ctx->alg == ALG_ES256)
+		return sign_es256(ctx, hash, ret_signature, cap, ret_len);
+	return sign_rs256(ctx, hash, ret_signature, cap, ret_len);
+}

@@ -1,0 +1,86 @@
+/* The signer process: shuts itself in, starts a thread per signing channel, serves the control
+ * channel until the server is gone. */
+#include "keys/signer.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "keys/signer_process.h"
+
+enum { EXIT_CLOSED = 0, EXIT_FAULT = 1 };
+
+/* Keys leave through core files and debuggers (Storm-0558): neither may look in here. */
+static bool confine(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
+	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
+static void close_all(int control, const int *channels, size_t count)
+{
+	close(control);
+	for (size_t i = 0; i < count; i++)
+		close(channels[i]);
+}
+
+static void signer_free(struct signer *s)
+{
+	table_done(&s->table);
+	sodium_free(s->secrets); /* wipes */
+	free(s);
+}
+
+static enum err signer_new(const struct secret *master, struct signer **ret_signer)
+{
+	struct signer *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return ERR_NOMEM;
+	s->master = master;
+	s->secrets = sodium_malloc(sizeof(*s->secrets));
+	if (!s->secrets || table_init(&s->table)) {
+		sodium_free(s->secrets);
+		free(s);
+		return ERR_NOMEM;
+	}
+	*s->secrets = (struct signer_secrets){ 0 };
+	*ret_signer = s;
+	return ERR_OK;
+}
+
+/* The lanes own their descriptors from here on, started or not. */
+static bool serve(struct signer *s, int control, const int *channels, size_t count)
+{
+	struct signing_lane *lanes[SIGNER_CHANNELS_MAX] = { NULL };
+	bool clean = true;
+
+	for (size_t i = 0; i < count; i++) {
+		if (signing_lane_start(s, channels[i], i, &lanes[i]))
+			clean = false;
+	}
+	clean = clean && signer_control_serve(s, control);
+	for (size_t i = 0; i < count; i++)
+		signing_lane_stop(lanes[i]);
+	close(control);
+	return clean;
+}
+
+int signer_run(const struct secret *master, int control, const int *channels, size_t count)
+{
+	struct signer *s;
+	bool clean;
+
+	if (count > SIGNER_CHANNELS_MAX || !confine() || secret_library_init() ||
+	    signer_new(master, &s)) {
+		close_all(control, channels, count);
+		return EXIT_FAULT;
+	}
+	clean = serve(s, control, channels, count);
+	signer_free(s);
+	return clean ? EXIT_CLOSED : EXIT_FAULT;
+}

@@ -1,0 +1,241 @@
+/* The server's side of the signer's channels: one question, one answer, and never a longer wait
+ * than promised. */
+#include "keys/signer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keys/signer_frame.h"
+
+/* One exchange. `frame` holds the answer that `out` borrows from. */
+struct exchange {
+	struct signer_request in;
+	struct signer_answer out;
+	int timeout_ms;
+	char frame[SIGNER_FRAME_MAX];
+};
+
+enum err signer_channel_pair(int ret_fds[2])
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return ERR_IO;
+	memcpy(ret_fds, fds, sizeof(fds));
+	return ERR_OK;
+}
+
+void signer_channel_close(struct signer_channel *ch)
+{
+	if (ch->fd >= 0)
+		close(ch->fd);
+	ch->fd = -1;
+	ch->late = false;
+}
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* False: nothing came in time. */
+static bool wait_readable(int fd, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t deadline = 0;
+	int n;
+
+	while ((n = poll(&p, 1, timeout_ms)) < 0 && errno == EINTR) {
+		if (!deadline)
+			deadline = monotonic_ms() + timeout_ms;
+		timeout_ms = (int)(deadline - monotonic_ms());
+		if (timeout_ms < 0)
+			return false;
+	}
+	return n > 0;
+}
+
+/* Takes the answer to the present question. ERR_BUSY: not here yet. */
+static enum err take_answer(struct signer_channel *ch, struct exchange *x)
+{
+	size_t n;
+
+	if (!signer_frame_recv(ch->fd, x->frame, sizeof(x->frame), MSG_DONTWAIT, &n))
+		return ERR_UNAVAILABLE;
+	if (n == 0)
+		return ERR_BUSY;
+	if (!signer_answer_parse(str_n(x->frame, n), &x->out) || x->out.head.seq != ch->seq ||
+	    x->out.head.err >= ERR_COUNT)
+		return ERR_UNAVAILABLE;
+	return ERR_OK;
+}
+
+/* The answer that was given up on: as long as it is owed the channel cannot be used. */
+static enum err settle_late(struct signer_channel *ch, struct exchange *x)
+{
+	enum err e;
+
+	if (!ch->late)
+		return ERR_OK;
+	e = take_answer(ch, x);
+	if (!e)
+		ch->late = false;
+	wipe(x->frame, sizeof(x->frame));
+	return e;
+}
+
+static enum err ask(struct signer_channel *ch, struct exchange *x)
+{
+	enum err e = settle_late(ch, x);
+
+	if (e)
+		return e;
+	x->in.head.seq = ++ch->seq;
+	if (!signer_request_send(ch->fd, &x->in))
+		return ERR_UNAVAILABLE;
+	ch->late = !wait_readable(ch->fd, x->timeout_ms);
+	return ch->late ? ERR_BUSY : take_answer(ch, x);
+}
+
+/* ERR_OK: the signer's own verdict is in x->out.head.err and was ERR_OK too. */
+static enum err call(struct signer_channel *ch, struct exchange *x)
+{
+	enum err e = ch->fd < 0 ? ERR_BUSY : ask(ch, x);
+
+	if (e == ERR_OK)
+		return (enum err)x->out.head.err;
+	if (e != ERR_BUSY) /* closed, or not to be trusted any more */
+		signer_channel_close(ch);
+	return ERR_UNAVAILABLE;
+}
+
+static enum err control(struct signer_channel *ch, struct exchange *x, enum signer_op op)
+{
+	x->in.head.op = (uint8_t)op;
+	x->timeout_ms = SIGNER_CONTROL_TIMEOUT_MS;
+	return call(ch, x);
+}
+
+static void copy_z(char *to, struct str from)
+{
+	memcpy(to, from.p, from.n);
+	to[from.n] = '\0';
+}
+
+enum err signer_sign(struct signer_channel *ch, enum token_kind kind, enum alg alg,
+		     struct str claims, struct buf *out, struct signed_token *ret_token)
+{
+	struct exchange x;
+	enum err e;
+
+	x.in = (struct signer_request){
+		.head = { .op = SIGNER_OP_SIGN, .alg = (uint8_t)alg, .kind = (uint8_t)kind },
+		.data = claims,
+	};
+	x.timeout_ms = SIGNER_TIMEOUT_MS;
+	if (claims.n > JWT_SIZE_MAX)
+		return ERR_LIMIT;
+	e = call(ch, &x);
+	if (e)
+		return e;
+	if (x.out.more.n > JTI_MAX)
+		return ERR_INTERNAL;
+	buf_clear(out);
+	buf_str(out, x.out.text);
+	e = buf_end(out, &ret_token->text);
+	if (e)
+		return e;
+	copy_z(ret_token->kid, x.out.kid);
+	copy_z(ret_token->jti, x.out.more);
+	return ERR_OK;
+}
+
+enum err signer_root(struct signer_channel *ch, uint32_t version, struct str sealed_in,
+		     struct buf *sealed_out)
+{
+	struct exchange x = { .in = { .head = { .version = version }, .data = sealed_in } };
+	enum err e = control(ch, &x, SIGNER_OP_ROOT);
+
+	if (e)
+		return e;
+	buf_str(sealed_out, x.out.more);
+	return sealed_out->err;
+}
+
+enum err signer_policy(struct signer_channel *ch, struct str issuer, int64_t longest_ttl)
+{
+	struct exchange x = { .in = { .head = { .number = longest_ttl }, .data = issuer } };
+
+	return control(ch, &x, SIGNER_OP_POLICY);
+}
+
+enum err signer_derive(struct signer_channel *ch, const char *label, struct secret *ret_key)
+{
+	struct exchange x = { .in = { .data = str_z(label) } };
+	enum err e = control(ch, &x, SIGNER_OP_DERIVE);
+
+	if (!e && x.out.more.n != SECRET_LEN)
+		e = ERR_INTERNAL;
+	if (!e)
+		memcpy(ret_key->b, x.out.more.p, SECRET_LEN);
+	wipe(x.frame, sizeof(x.frame));
+	return e;
+}
+
+enum err signer_generate(struct signer_channel *ch, enum alg alg, char ret_kid[KID_MAX + 1],
+			 struct buf *public_jwk, struct buf *sealed)
+{
+	struct exchange x = { .in = { .head = { .alg = (uint8_t)alg } } };
+	enum err e = control(ch, &x, SIGNER_OP_GENERATE);
+
+	if (e)
+		return e;
+	copy_z(ret_kid, x.out.kid);
+	buf_str(public_jwk, x.out.text);
+	buf_str(sealed, x.out.more);
+	return public_jwk->err ? public_jwk->err : sealed->err;
+}
+
+enum err signer_load(struct signer_channel *ch, const struct key_info *key, struct str sealed)
+{
+	struct exchange x = {
+		.in = { .head = { .alg = (uint8_t)key->alg,
+				  .kind = (uint8_t)key->state,
+				  .number = key->exp_bound },
+			.kid = str_z(key->kid),
+			.data = sealed },
+	};
+
+	return control(ch, &x, SIGNER_OP_LOAD);
+}
+
+enum err signer_activate(struct signer_channel *ch, struct str kid, int64_t exp_bound,
+			 int64_t *ret_last_exp)
+{
+	struct exchange x = { .in = { .head = { .number = exp_bound }, .kid = kid } };
+	enum err e = control(ch, &x, SIGNER_OP_ACTIVATE);
+
+	if (!e)
+		*ret_last_exp = x.out.head.number;
+	return e;
+}
+
+enum err signer_bound(struct signer_channel *ch, struct str kid, int64_t exp_bound)
+{
+	struct exchange x = { .in = { .head = { .number = exp_bound }, .kid = kid } };
+
+	return control(ch, &x, SIGNER_OP_BOUND);
+}
+
+enum err signer_drop(struct signer_channel *ch, struct str kid)
+{
+	struct exchange x = { .in = { .kid = kid } };
+
+	return control(ch, &x, SIGNER_OP_DROP);
+}

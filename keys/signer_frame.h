@@ -1,0 +1,71 @@
+/* What crosses between server and signer. Both ends are one binary on one machine, so a frame is a
+ * fixed struct in the machine's own order, then its variable parts; yet each end treats the other
+ * as a stranger, and a length that does not add up is the end of the channel.
+ *
+ *   request = struct frame_request, kid, data
+ *   answer  = struct frame_answer, kid, text, more */
+#ifndef CHANCERY_KEYS_SIGNER_FRAME_H
+#define CHANCERY_KEYS_SIGNER_FRAME_H
+
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum signer_op {
+	SIGNER_OP_NONE,
+	SIGNER_OP_SIGN,	    /* on signing channels only; data: claims; text: token, more: jti */
+	SIGNER_OP_ROOT,	    /* version; data: sealed or nothing; more: sealed */
+	SIGNER_OP_POLICY,   /* number: longest ttl; data: issuer */
+	SIGNER_OP_DERIVE,   /* data: label; more: key */
+	SIGNER_OP_GENERATE, /* alg; kid; text: public JWK, more: sealed */
+	SIGNER_OP_LOAD,	    /* alg, kind: state, number: bound, kid; data: sealed */
+	SIGNER_OP_ACTIVATE, /* number: bound, kid; number: last exp */
+	SIGNER_OP_BOUND,    /* number: bound, kid */
+	SIGNER_OP_DROP,	    /* kid */
+	SIGNER_OP_COUNT
+};
+
+struct frame_request {
+	uint32_t seq;
+	uint8_t op;
+	uint8_t alg;
+	uint8_t kind;
+	uint8_t kid_len;
+	uint32_t version;
+	uint32_t data_len;
+	int64_t number;
+};
+
+struct frame_answer {
+	uint32_t seq;
+	uint16_t err; /* enum err */
+	uint8_t kid_len;
+	uint8_t unused;
+	uint32_t text_len;
+	uint32_t more_len;
+	int64_t number;
+};
+
+struct signer_request {
+	struct frame_request head;
+	struct str kid, data;
+};
+
+struct signer_answer {
+	struct frame_answer head;
+	struct str kid, text, more;
+};
+
+/* False: not a frame. The parts are borrowed from `frame`. */
+bool signer_request_parse(struct str frame, struct signer_request *ret_request);
+bool signer_answer_parse(struct str frame, struct signer_answer *ret_answer);
+
+/* Sets the lengths in the head. One message; false when the peer is gone or does not take it. */
+bool signer_request_send(int fd, struct signer_request *request);
+bool signer_answer_send(int fd, struct signer_answer *answer);
+/* One message of at most `cap` bytes. False: closed, failed or longer. `flags` as for recv;
+ * would-block gives true with *ret_n = 0. */
+bool signer_frame_recv(int fd, void *p, size_t cap, int flags, size_t *ret_n);
+
+#endif

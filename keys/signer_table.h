@@ -1,0 +1,59 @@
+/* The keys the signer holds, and what a token must satisfy to be signed by one. Shared by the
+ * control thread, which changes it, and the signing threads, which ask it once per token. */
+#ifndef CHANCERY_KEYS_SIGNER_TABLE_H
+#define CHANCERY_KEYS_SIGNER_TABLE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/limits.h"
+#include "keys/sign.h"
+#include "keys/signer.h"
+
+enum { HELD_MAX = 16, HEADER_TEXT_MAX = 1500 };
+
+/* A private key. The table holds one reference and every signature in flight another; the last one
+ * out frees it, so that a dropped key is gone with its last signature. */
+struct held_key {
+	_Atomic unsigned refs;
+	char kid[KID_MAX + 1];
+	enum alg alg;
+	struct signing_key *key;
+	char header[HEADER_TEXT_MAX]; /* base64url of the JOSE header */
+	size_t header_len;
+	int64_t exp_bound; /* guarded by the table's lock */
+	_Atomic int64_t last_exp;
+	struct sign_ctx *ctx[SIGNER_CHANNELS_MAX]; /* the i-th is the i-th signing thread's own */
+};
+
+/* Takes `key`, also when it fails. */
+MUST_CHECK enum err held_key_new(struct str kid, struct signing_key *key, int64_t exp_bound,
+				 struct held_key **ret_held);
+void held_key_unref(struct held_key *k);
+
+struct key_table {
+	pthread_rwlock_t lock; /* guards what follows; held for a few lines */
+	struct held_key *held[HELD_MAX];
+	struct held_key *active[ALG_COUNT]; /* borrowed from held */
+	char issuer[URI_MAX + 1];
+	int64_t longest_ttl; /* 0: no policy yet, nothing is signed */
+};
+
+MUST_CHECK enum err table_init(struct key_table *t);
+void table_done(struct key_table *t);
+
+MUST_CHECK enum err table_policy(struct key_table *t, struct str issuer, int64_t longest_ttl);
+/* Takes the reference, also when it fails. As signer_load. */
+MUST_CHECK enum err table_load(struct key_table *t, struct held_key *k, bool active);
+MUST_CHECK enum err table_activate(struct key_table *t, struct str kid, int64_t exp_bound,
+				   int64_t *ret_last_exp);
+MUST_CHECK enum err table_bound(struct key_table *t, struct str kid, int64_t exp_bound);
+MUST_CHECK enum err table_drop(struct key_table *t, struct str kid);
+
+/* May a token with these claims be signed, and by which key: one look under one lock, in which the
+ * key's last_exp is raised too, so that a switch that follows reports it. The caller unrefs.
+ * ERR_UNAVAILABLE, ERR_INTERNAL as signer_sign. */
+MUST_CHECK enum err table_admit(struct key_table *t, enum alg alg, struct str iss, int64_t iat,
+				int64_t exp, struct held_key **ret_key);
+
+#endif
