@@ -1,0 +1,36 @@
+/* The real signer in a child process, for tests: nothing is imitated but the supervisor. Failures
+ * end the test. Start it before the test starts threads. */
+#ifndef CHANCERY_TESTS_SIGNER_FIXTURE_H
+#define CHANCERY_TESTS_SIGNER_FIXTURE_H
+
+#include <sys/types.h>
+
+#include "jose/jwk.h"
+#include "keys/signer.h"
+
+enum { SIGNER_FIXTURE_LANES = 2 };
+
+#define FIXTURE_ISSUER "https://id.example"
+
+struct signer_fixture {
+	pid_t pid;
+	struct secret master;
+	struct signer_channel control;
+	struct signer_channel signing[SIGNER_FIXTURE_LANES];
+};
+
+/* master is 32 times 0x4d; nothing is loaded yet (keyring_open does that, or signer_fixture_ready).
+ */
+void signer_fixture_start(struct signer_fixture *f);
+/* Closes the channels and waits for a clean end. */
+void signer_fixture_stop(struct signer_fixture *f);
+/* SIGKILL, waited for. The channels stay as they are. */
+void signer_fixture_kill(struct signer_fixture *f);
+/* Kills, closes, and starts another with the same master key. */
+void signer_fixture_restart(struct signer_fixture *f);
+
+/* Root, policy (FIXTURE_ISSUER, an hour) and one active key of `alg`. Caller frees the public half.
+ */
+struct jwk *signer_fixture_ready(struct signer_fixture *f, enum alg alg);
+
+#endif
