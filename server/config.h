@@ -1,6 +1,6 @@
-/* Configuration: one table of options (config_options.c) from which the file, the environment, flags,
- * `config show`, the reference in config/ and reload all read. YAML is read by libyaml here and nowhere
- * else; typing is by the table, never by YAML's guesses.
+/* Configuration: one table of options (config_options.c) from which the file, the environment,
+ * flags, `config show`, the reference in config/ and reload all read. YAML is read by libyaml here
+ * and nowhere else; typing is by the table, never by YAML's guesses.
  *
  * A struct config is immutable once loaded, shared by reference, and replaced whole by SIGHUP. */
 #ifndef CHANCERY_SERVER_CONFIG_H
@@ -27,12 +27,12 @@ struct tls_files {
 };
 
 struct config {
-	struct str data_dir;   /* absolute; not an option of the file */
+	struct str data_dir; /* absolute; not an option of the file */
 	struct str issuer;
 	struct str issuer_path; /* "" or "/a/b", cut from issuer */
 	struct {
-		struct str address; /* host:port, [v6]:port */
-		int64_t workers;    /* 0: auto, one per core */
+		struct str address;		 /* host:port, [v6]:port */
+		int64_t workers;		 /* 0: auto, one per core */
 		struct str_list trusted_proxies; /* addresses or CIDR */
 		struct tls_files tls;
 	} server;
@@ -42,11 +42,12 @@ struct config {
 		struct tls_files tls;
 	} admin;
 	struct {
-		struct str url; /* "sqlite" */
+		struct str url;	 /* "sqlite" */
 		struct str path; /* derived: DIR/db/chancery.db */
 	} storage;
 	struct {
-		int64_t access_ttl, client_credentials_ttl, refresh_ttl, refresh_max, refresh_retry, nbf_skew;
+		int64_t access_ttl, client_credentials_ttl, refresh_ttl, refresh_max, refresh_retry,
+			nbf_skew;
 		enum alg alg;
 		struct str default_audience;
 	} tokens;
@@ -72,8 +73,8 @@ struct config {
 
 /* What the command line gave. */
 struct config_source {
-	const char *data_dir;	 /* NULL: CHANCERY_DATA, else /var/lib/chancery */
-	const char *file;	 /* NULL: DIR/chancery.yaml; absence of the default file is no error */
+	const char *data_dir; /* NULL: CHANCERY_DATA, else /var/lib/chancery */
+	const char *file;     /* NULL: DIR/chancery.yaml; absence of the default file is no error */
 	const char *const *sets; /* "section.key=value" */
 	size_t set_count;
 	const char *const *environ;
@@ -90,12 +91,13 @@ struct config_warnings {
 
 /* Refcounted. Reads, types and checks one by one. ERR_SYNTAX with ret_fault; ERR_NOMEM. */
 MUST_CHECK enum err config_load(const struct config_source *source, struct config **ret_config,
-				struct config_warnings *ret_warnings, struct config_fault *ret_fault);
-/* What `serve` refuses: http issuer off loopback, a non-loopback address with neither TLS nor proxies,
- * rotate_every below twice jwks_max_age, lifetimes the key plan cannot cover. */
+				struct config_warnings *ret_warnings,
+				struct config_fault *ret_fault);
+/* What `serve` refuses: http issuer off loopback, a non-loopback address with neither TLS nor
+ * proxies, rotate_every below twice jwks_max_age, lifetimes the key plan cannot cover. */
 MUST_CHECK enum err config_check_serve(const struct config *c, struct config_fault *ret_fault);
-/* May `next` replace `now` without a restart? Options whose row does not say "reload" must be equal; the
- * fault names the first that is not. */
+/* May `next` replace `now` without a restart? Options whose row does not say "reload" must be
+ * equal; the fault names the first that is not. */
 MUST_CHECK enum err config_check_reload(const struct config *now, const struct config *next,
 					struct config_fault *ret_fault);
 struct config *config_ref(struct config *c);
