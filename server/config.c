@@ -230,7 +230,7 @@ void config_unref(struct config *c)
 
 	if (!l || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	arena_free(l->drafts.arena);
+	arena_free(l->arena);
 	free(l);
 }
 
