@@ -51,8 +51,10 @@ static enum err check_password(struct lane_ctx *ctx, void *arg)
 
 static enum err refuse(struct request *rq, struct login_attempt *a, const char *why)
 {
+	enum err e = fail(rq, ERR_INVALID_GRANT, "%s", why);
+
 	audit_refused(rq, AUDIT_LOGIN_REFUSED, a->found ? a->user.id : STR("unknown"));
-	return fail(rq, ERR_INVALID_GRANT, "%s", why);
+	return e;
 }
 
 static enum err after_check(struct request *rq, enum err result)
@@ -119,8 +121,9 @@ enum err grant_password(struct request *rq)
 	a->issue.refresh = list_has(rq->client->grants, STR("refresh_token"));
 	if (attempts_reserve(rq->app->attempts, a->counter, rq->address, &rq->retry_after)) {
 		count_rate_limited(rq->metrics);
+		e = fail(rq, ERR_RATE_LIMITED, "too many wrong passwords for this user and network");
 		audit_refused(rq, AUDIT_LOGIN_REFUSED, STR("delayed"));
-		return fail(rq, ERR_RATE_LIMITED, "too many wrong passwords for this user and network");
+		return e;
 	}
 	a->started_us = rq->app->env->monotonic(rq->app->env);
 	rq->state = a;

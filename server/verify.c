@@ -15,12 +15,14 @@ static enum err refuse(struct request *rq, const char *why)
 
 static enum err forged(struct request *rq, const struct jws *jws)
 {
+	enum err e = refuse(rq, "good signature, but the jti is not ours");
+
 	log_begin(rq->log, LOG_ERROR, "forged token: good signature, foreign jti");
 	log_str(rq->log, "kid", jws->kid);
 	log_z(rq->log, "request_id", rq->id);
 	log_end(rq->log);
 	audit_refused(rq, AUDIT_TOKEN_FORGED, jws->kid);
-	return refuse(rq, "good signature, but the jti is not ours");
+	return e;
 }
 
 /* Was it, or what it stands on, revoked? */
