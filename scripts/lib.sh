@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # the package lists are used where this is sourced
 # What the scripts beside this one share: where things are, how packages get here, how a build tree is
 # made. Sourced, never run. The list of packages stands here once.
 #
@@ -71,15 +71,14 @@ need_packages()
 }
 
 # build_tree NAME [meson options]: configures $BUILD_UNDER/NAME where that has not been done with these
-# options, then builds it. Sets $tree.
+# options, then builds it. A tree made by hand is used as it is. Sets $tree.
 build_tree()
 {
 	tree=$BUILD_UNDER/$1
 	shift
 	say "build: $tree ($*)"
-	if [ -f "$tree/options" ] && [ "$(cat "$tree/options")" = "$*" ]; then
-		: # configured; ninja sees changes of meson.build by itself
-	else
+	if [ ! -f "$tree/build.ninja" ] ||
+		{ [ -f "$tree/options" ] && [ "$(cat "$tree/options")" != "$*" ]; }; then
 		rm -rf -- "$tree"
 		meson setup "$@" "$tree" "$top" >"$BUILD_UNDER/meson.log" 2>&1 || {
 			cat "$BUILD_UNDER/meson.log" >&2
