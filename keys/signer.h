@@ -31,16 +31,17 @@ enum {
 int signer_run(const struct secret *master, int control, const int *channels, size_t count);
 
 /* The server's side. A struct signer_channel is used by one thread at a time; start with { .fd = fd
- * }.
+ * }. The owner may put another descriptor into `fd` (and close the old one) at any time between
+ * calls.
  *
- * An answer that does not come in time leaves the channel `late`: until it arrives (and is thrown
- * away) every call returns ERR_UNAVAILABLE at once instead of waiting again, so that a stopped
- * signer costs a worker one wait and not one per request. The channel is closed when the signer has
- * closed it. */
+ * An answer that does not come in time is owed: until it arrives (and is thrown away) every call on
+ * that socket returns ERR_UNAVAILABLE at once instead of waiting again, so that a stopped signer
+ * costs a worker one wait and not one per request. The channel is closed when the signer has closed
+ * it. */
 struct signer_channel {
 	int fd; /* -1: no signer at the moment */
 	uint32_t seq;
-	bool late;
+	uint64_t owed_by; /* the socket (its inode) that owes an answer; 0: none */
 };
 
 /* A connected pair, close-on-exec: [0] for the server, [1] for the signer. ERR_IO. */

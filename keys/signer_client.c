@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ void signer_channel_close(struct signer_channel *ch)
 	if (ch->fd >= 0)
 		close(ch->fd);
 	ch->fd = -1;
-	ch->late = false;
+	ch->owed_by = 0;
 }
 
 static int64_t monotonic_ms(void)
@@ -76,31 +77,42 @@ static enum err take_answer(struct signer_channel *ch, struct exchange *x)
 	return ERR_OK;
 }
 
-/* The answer that was given up on: as long as it is owed the channel cannot be used. */
-static enum err settle_late(struct signer_channel *ch, struct exchange *x)
+/* Descriptors' numbers are used again; the inode tells one socket from the next. */
+static uint64_t socket_id(int fd)
 {
-	enum err e;
+	struct stat st;
 
-	if (!ch->late)
+	return fstat(fd, &st) ? 0 : st.st_ino;
+}
+
+/* The answer that was given up on: as long as this socket owes it, nothing else is asked. */
+static enum err settle_owed(struct signer_channel *ch, struct exchange *x)
+{
+	enum err e = ERR_OK;
+
+	if (!ch->owed_by)
 		return ERR_OK;
-	e = take_answer(ch, x);
+	if (ch->owed_by == socket_id(ch->fd))
+		e = take_answer(ch, x);
 	if (!e)
-		ch->late = false;
+		ch->owed_by = 0;
 	wipe(x->frame, sizeof(x->frame));
 	return e;
 }
 
 static enum err ask(struct signer_channel *ch, struct exchange *x)
 {
-	enum err e = settle_late(ch, x);
+	enum err e = settle_owed(ch, x);
 
 	if (e)
 		return e;
 	x->in.head.seq = ++ch->seq;
 	if (!signer_request_send(ch->fd, &x->in))
 		return ERR_UNAVAILABLE;
-	ch->late = !wait_readable(ch->fd, x->timeout_ms);
-	return ch->late ? ERR_BUSY : take_answer(ch, x);
+	if (wait_readable(ch->fd, x->timeout_ms))
+		return take_answer(ch, x);
+	ch->owed_by = socket_id(ch->fd);
+	return ERR_BUSY;
 }
 
 /* ERR_OK: the signer's own verdict is in x->out.head.err and was ERR_OK too. */
