@@ -4,11 +4,6 @@
 
 #include "server/app.h"
 
-static const char *listener_name(enum listener l)
-{
-	return l == LISTENER_PUBLIC ? "public" : l == LISTENER_ADMIN ? "admin" : "socket";
-}
-
 /* log.access; a fault of ours is never silent. */
 static bool wanted(const struct request *rq)
 {

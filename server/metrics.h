@@ -4,6 +4,7 @@
 #define CHANCERY_SERVER_METRICS_H
 
 #include "base/buf.h"
+#include "base/err.h"
 
 struct metrics;
 struct metrics_shard;
@@ -37,6 +38,7 @@ void count_http_refused(struct metrics_shard *s); /* refused below us by the HTT
 
 /* Values that are read when asked for: filled by the caller of metrics_render. */
 struct metrics_gauges {
+	const char *version; /* NULL: chancery_build_info is left out */
 	uint64_t log_dropped, writer_batches, writer_operations, writer_reruns, writer_failures, writer_shed;
 	unsigned writer_queued, hash_queued, blocking_queued;
 	uint64_t hash_shed, blocking_shed, key_rotations_scheduled, key_rotations_manual, key_rotations_failed;
@@ -49,6 +51,7 @@ struct metrics_gauges {
 	const char *const *grants;
 	size_t grant_count;
 };
+/* Prometheus text format 0.0.4. The buffer's own state tells whether it fitted. */
 void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct buf *out);
 
 #endif

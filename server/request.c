@@ -10,17 +10,6 @@
 #include "server/app.h"
 #include "server/worker.h"
 
-static const char *const method_names[METHOD_COUNT] = {
-	[METHOD_OTHER] = "other", [METHOD_GET] = "GET",	      [METHOD_HEAD] = "HEAD",
-	[METHOD_POST] = "POST",	  [METHOD_PATCH] = "PATCH",   [METHOD_DELETE] = "DELETE",
-	[METHOD_OPTIONS] = "OPTIONS",
-};
-
-const char *method_name(enum method m)
-{
-	return (unsigned)m < METHOD_COUNT ? method_names[m] : method_names[METHOD_OTHER];
-}
-
 enum err request_begin(struct request *rq)
 {
 	unsigned char id[16];

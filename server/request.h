@@ -16,16 +16,9 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/store.h"
+#include "server/wire.h"
 
 enum { RESPONSE_HEADERS_MAX = 12, REQUEST_ID_LEN = 22 };
-
-enum method {
-	METHOD_OTHER = 0, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PATCH, METHOD_DELETE,
-	METHOD_OPTIONS, METHOD_COUNT
-};
-/* "GET"; "other" for METHOD_OTHER. */
-const char *method_name(enum method m);
-enum listener { LISTENER_PUBLIC = 1, LISTENER_ADMIN = 2, LISTENER_SOCKET = 4 };
 
 struct header {
 	const char *name;
