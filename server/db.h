@@ -19,6 +19,7 @@ enum db_mode { DB_READ, DB_WRITE };
 /* WAL, synchronous=FULL, foreign_keys, trusted_schema off, cell_size_check, defensive, secure_delete. The
  * file must exist unless `create`. ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT, ERR_NOMEM. */
 MUST_CHECK enum err db_open(const char *path, enum db_mode mode, bool create, struct db **ret_db);
+/* The last writer to close moves the log into the file, unless an fsync failed on it. */
 void db_close(struct db *db);
 #define db_free db_close
 AUTO_DEFINE(db)
@@ -55,8 +56,16 @@ bool db_in_transaction(struct db *db);
 MUST_CHECK enum err db_script(struct db *db, const char *sql);
 /* An online copy to a new file (0600, fsynced, then renamed into place). */
 MUST_CHECK enum err db_copy(struct db *db, const char *to);
-/* A step of the WAL checkpoint; its own thread calls it. */
+/* Moves what it can from the log into the file without waiting for anybody. ERR_BUSY: another does it. */
 MUST_CHECK enum err db_checkpoint(struct db *db);
+/* Pages in the log after this writer's last commit; 0 where an engine looks after its log itself. */
+int64_t db_log_pages(const struct db *db);
+/* An fsync failed on this connection: what was written since the last one may be lost although a later
+ * fsync succeeds (Linux forgets the error with the pages). Nothing may be acknowledged any more. */
+bool db_sync_failed(const struct db *db);
+/* As if it had: db_close then leaves the log alone for the next start to read from the disk. */
+void db_distrust(struct db *db);
+MUST_CHECK enum err db_has_table(struct db *db, const char *name, bool *ret_has);
 /* The engine's own words on the last failure; borrowed. For the log. */
 const char *db_error(struct db *db);
 

@@ -1,6 +1,6 @@
 /* What is stored, as whole steps. Every function here runs inside a transaction that its caller began
- * (the writer's savepoint, or a reader's deferred transaction), does all of its work or none, and may be
- * run again. Nothing is "looked at, then acted on" across two calls.
+ * (the writer's savepoint, or a reader's deferred transaction), does all of its work or none (after an
+ * error the caller rolls back), and may be run again. Nothing is "looked at, then acted on" across two calls.
  *
  * Rows come back as structs whose strings live in the arena given. Lists (scopes, audiences, grants,
  * roles) are one text, items separated by one space: none of them may contain a space. `now` and all
@@ -88,13 +88,22 @@ MUST_CHECK enum err store_secret_add(struct db *db, struct str client_id, const 
 MUST_CHECK enum err store_secret_remove(struct db *db, struct str client_id, struct str secret_id);
 MUST_CHECK enum err store_secret_used(struct db *db, struct str secret_id, int64_t at);
 
+/* ERR_CONFLICT: the id is or was taken, or the name is. ERR_SYNTAX: no name. ERR_LIMIT: too long. */
 MUST_CHECK enum err store_user_create(struct db *db, const struct user *u);
-/* `name` compares ASCII-caseless and trimmed, so that lock-out counters share one identity. */
+/* What a name or e-mail address is compared by: trimmed, ASCII letters small, so that lock-out counters
+ * share one identity with the lookup. ERR_LIMIT. */
+struct user_key {
+	char text[ID_MAX + 1];
+	size_t n;
+};
+MUST_CHECK enum err store_user_key(struct str text, struct user_key *ret_key);
 MUST_CHECK enum err store_user_by_name(struct db *db, struct arena *a, struct str name, struct user *ret_user);
 MUST_CHECK enum err store_user_get(struct db *db, struct arena *a, struct str id, struct user *ret_user);
+/* The first by id, should several share it. */
 MUST_CHECK enum err store_user_by_email(struct db *db, struct arena *a, struct str email, struct user *ret_user);
 MUST_CHECK enum err store_user_list(struct db *db, struct arena *a, const struct page *page,
 				    struct user **ret_rows, size_t *ret_count);
+/* Everything but id, password and created_at. */
 MUST_CHECK enum err store_user_update(struct db *db, const struct user *u, int64_t version, int64_t now,
 				      int64_t revoke_until);
 /* A new password ends every login of the user (revocation and logins in the same step). */
@@ -104,8 +113,11 @@ MUST_CHECK enum err store_user_password(struct db *db, struct str id, struct str
 MUST_CHECK enum err store_user_rehash(struct db *db, struct str id, struct str old, struct str hash);
 MUST_CHECK enum err store_user_delete(struct db *db, struct str id, int64_t now, int64_t revoke_until);
 
+/* ERR_CONFLICT: the uri or the slug is taken. */
 MUST_CHECK enum err store_api_create(struct db *db, const struct api *api);
 MUST_CHECK enum err store_api_list(struct db *db, struct arena *a, struct api **ret_rows, size_t *ret_count);
+/* Found by slug; uri and slug never change. Disabling and deleting end the logins that were granted it.
+ * Clients may go on naming an api that is gone. */
 MUST_CHECK enum err store_api_update(struct db *db, const struct api *api, int64_t version, int64_t now,
 				     int64_t revoke_until);
 MUST_CHECK enum err store_api_delete(struct db *db, struct str slug, int64_t now, int64_t revoke_until);
@@ -176,13 +188,15 @@ enum revoke_kind { REVOKE_JTI = 1, REVOKE_SID, REVOKE_CLIENT, REVOKE_USER, REVOK
 struct revocation {
 	enum revoke_kind kind;
 	struct str value;
-	int64_t iat_max; /* hits tokens issued up to and including */
+	int64_t iat_max; /* hits tokens issued up to and including; no matter for JTI, SID and KID */
 	int64_t until;	 /* may be forgotten afterwards */
 };
 
 /* Widens an existing entry of the same kind and value. */
 MUST_CHECK enum err store_revoke(struct db *db, const struct revocation *r);
+/* Those still to be kept at `now`, in order of kind and value, after `after` (NULL: from the start). */
 MUST_CHECK enum err store_revocations(struct db *db, struct arena *a, int64_t now,
+				      const struct revocation *after, int64_t limit,
 				      struct revocation **ret_rows, size_t *ret_count);
 
 /* ---- keys ---- */
@@ -228,8 +242,9 @@ MUST_CHECK enum err store_audit_list(struct db *db, struct arena *a, int64_t bef
 
 MUST_CHECK enum err store_meta_get(struct db *db, struct arena *a, const char *name, struct str *ret_value);
 MUST_CHECK enum err store_meta_put(struct db *db, const char *name, struct str value);
-/* Deletes at most `limit` rows that nothing can need any more (ended or expired logins, passed
- * revocations, audit older than `audit_before`). */
+/* Deletes at most `limit` rows that nothing can need any more: passed revocations, audit older than
+ * `audit_before` (never its newest row), ended or expired logins. Looks at `limit` logins a call, from
+ * where the last call stopped; call it now and then, not until it returns 0. */
 MUST_CHECK enum err store_purge(struct db *db, int64_t now, int64_t audit_before, int64_t limit,
 				int64_t *ret_deleted);
 
