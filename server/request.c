@@ -1,5 +1,5 @@
-/* What every handler does to its request: refuse with a sentence, answer, leave work to a lane. Nothing
- * here knows HTTP's wire or a route. */
+/* What every handler does to its request: refuse with a sentence, answer, leave work to a lane.
+ * Nothing here knows HTTP's wire or a route. */
 #include "server/request.h"
 
 #include <assert.h>
@@ -8,7 +8,6 @@
 
 #include "jose/b64.h"
 #include "server/app.h"
-#include "server/worker.h"
 
 enum err request_begin(struct request *rq)
 {
@@ -73,19 +72,20 @@ static enum err submit(const struct app *app, enum lane lane, struct task *task)
 	return ERR_INTERNAL;
 }
 
-enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ctx *, void *), void *arg,
-	      enum err (*next)(struct request *, enum err result))
+enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ctx *, void *),
+	      void *arg, enum err (*next)(struct request *, enum err result))
 {
 	enum err e;
 
-	rq->task = (struct task){ .run = run, .arg = arg, .done = worker_post, .owner = rq };
+	rq->task = (struct task){ .run = run, .arg = arg, .done = rq->wake, .owner = rq };
 	rq->next = next;
 	if (rq->db) {
 		rq->task.done = nobody_waits;
 		lane_run_inline(rq->db, rq->app->env, lane, &rq->task);
 		return next(rq, rq->task.result);
 	}
-	/* once submitted, the request is the lane's until worker_post: nothing below may touch it */
+	/* once submitted, the request is the lane's until worker_post: nothing below may touch it
+	 */
 	e = submit(rq->app, lane, &rq->task);
 	if (e == ERR_OK)
 		return ERR_PARKED;
