@@ -1,8 +1,10 @@
-/* The one line and the counters of a finished request. Only fields that exist are written; `reason` is
- * our own sentence and the only place where it is said why a request was refused. */
+/* The one line and the counters of a finished request. Only fields that exist are written; `reason`
+ * is our own sentence and the only place where it is said why a request was refused. */
 #include "server/router.h"
 
 #include "server/app.h"
+#include "server/endpoints.h"
+#include "server/token.h"
 
 /* log.access; a fault of ours is never silent. */
 static bool wanted(const struct request *rq)
@@ -47,9 +49,8 @@ static void write_line(struct request *rq, int64_t micros)
 	log_end(b);
 }
 
-void router_log(struct request *rq)
+static void count(const struct request *rq, int64_t micros)
 {
-	const int64_t micros = rq->app->env->monotonic(rq->app->env) - rq->started_us;
 	const struct request_labels labels = {
 		.listener = rq->listener,
 		.method = rq->method,
@@ -58,6 +59,17 @@ void router_log(struct request *rq)
 	};
 
 	count_request(rq->metrics, &labels, micros);
+	if (rq->error && rq->route && rq->route->handle == ep_token)
+		count_token_error(rq->metrics,
+				  rq->grant ? (unsigned)(rq->grant - grants) : METRICS_NO_GRANT,
+				  rq->error);
+}
+
+void router_log(struct request *rq)
+{
+	const int64_t micros = rq->app->env->monotonic(rq->app->env) - rq->started_us;
+
+	count(rq, micros);
 	if (rq->log && wanted(rq))
 		write_line(rq, micros);
 }

@@ -1,4 +1,4 @@
-/* Names of audit events, and the table in which refusals wait to be folded into one row a minute. */
+/* Names of audit events, and the table where refusals wait to become one row a minute. */
 #include "server/audit.h"
 
 #include <pthread.h>
@@ -135,8 +135,8 @@ static void copy_cut(char *to, size_t cap, struct str from)
 
 static bool same(const struct fold *a, const struct fold *b)
 {
-	return a->event == b->event && a->minute == b->minute && strcmp(a->network, b->network) == 0 &&
-	       strcmp(a->subject, b->subject) == 0;
+	return a->event == b->event && a->minute == b->minute &&
+	       strcmp(a->network, b->network) == 0 && strcmp(a->subject, b->subject) == 0;
 }
 
 /* The place of `what` among count places, or a free one for it; NULL when there is neither. */
@@ -166,7 +166,8 @@ static void add(struct audit_folder *f, struct fold *what)
 		copy_cut(what->subject, sizeof(what->subject), STR("others"));
 		place = place_of(f->folds + AUDIT_FOLD_MAX, OTHERS_MAX, what);
 	}
-	/* OTHERS_MAX kinds in one flood: the last row takes the rest, so that no refusal goes uncounted */
+	/* OTHERS_MAX kinds in one flood: the last row takes the rest, so that no refusal goes
+	 * uncounted */
 	if (!place)
 		place = &f->folds[PLACES - 1];
 	place->count++;
@@ -222,7 +223,8 @@ static enum err write_row(struct db *db, const struct fold *fold)
 	return store_audit(db, &row);
 }
 
-enum err audit_fold_write(struct audit_folder *f, struct db *db, int64_t now, bool all, size_t *ret_rows)
+enum err audit_fold_write(struct audit_folder *f, struct db *db, int64_t now, bool all,
+			  size_t *ret_rows)
 {
 	size_t rows = 0;
 

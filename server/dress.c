@@ -1,7 +1,7 @@
-/* How refusals look. A handler returns an error and a sentence for our log; what the client sees is the
- * error table's row in the route's dress: OAuth's JSON (RFC 6749 5.2), a problem (RFC 9457), or the bare
- * status. Nothing of the request's input is ever repeated, except what the admin API puts into
- * rq->description for a caller it has authenticated. */
+/* How refusals look. A handler returns an error and a sentence for our log; what the client sees is
+ * the error table's row in the route's dress: OAuth's JSON (RFC 6749 5.2), a problem (RFC 9457), or
+ * the bare status. Nothing of the request's input is ever repeated, except what the admin API puts
+ * into rq->description for a caller it has authenticated. */
 #include "server/dress.h"
 
 #include <stdio.h>
@@ -37,9 +37,9 @@ static const struct {
 	unsigned bit;
 	const char *name;
 } scope_names[] = {
-	{ ADMIN_SCOPE_KEYS, "chancery:keys" },	   { ADMIN_SCOPE_CLIENTS, "chancery:clients" },
-	{ ADMIN_SCOPE_USERS, "chancery:users" },   { ADMIN_SCOPE_APIS, "chancery:apis" },
-	{ ADMIN_SCOPE_AUDIT, "chancery:audit" },   { ADMIN_SCOPE_READ, "chancery:read" },
+	{ ADMIN_SCOPE_KEYS, "chancery:keys" },	 { ADMIN_SCOPE_CLIENTS, "chancery:clients" },
+	{ ADMIN_SCOPE_USERS, "chancery:users" }, { ADMIN_SCOPE_APIS, "chancery:apis" },
+	{ ADMIN_SCOPE_AUDIT, "chancery:audit" }, { ADMIN_SCOPE_READ, "chancery:read" },
 	{ ADMIN_SCOPE_ADMIN, "chancery:admin" },
 };
 
@@ -65,7 +65,8 @@ void dress_finish(struct request *rq)
 		no_store(rq);
 }
 
-/* What leaves for a fact about our own work: 503 for what may pass, else 500, and no more than that. */
+/* What leaves for a fact about our own work: 503 for what may pass, else 500, and no more than
+ * that. */
 static enum err on_wire(enum err e)
 {
 	if (e > ERR_WIRE && e < ERR_COUNT)

@@ -1,6 +1,6 @@
-/* The system's clocks and its randomness, behind struct env: the only place that asks for them. Random
- * bytes come from getrandom(2) and nowhere else; a kernel that gives none stops the caller, because a
- * guessable token is worse than no token. */
+/* The system's clocks and its randomness, behind struct env: the only place that asks for them.
+ * Random bytes come from getrandom(2) and nowhere else; a kernel that gives none stops the caller,
+ * because a guessable token is worse than no token. */
 #include "server/env.h"
 
 #include <errno.h>

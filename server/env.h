@@ -1,6 +1,6 @@
-/* What the outside world gives: time, randomness, the cost of a password hash. Built once in main (or by
- * a test, with its own clock) and passed down; nothing else asks the system for these, but for the log's
- * timestamps, which decide nothing. */
+/* What the outside world gives: time, randomness, the cost of a password hash. Built once in main
+ * (or by a test, with its own clock) and passed down; nothing else asks the system for these, but
+ * for the log's timestamps, which decide nothing. */
 #ifndef CHANCERY_SERVER_ENV_H
 #define CHANCERY_SERVER_ENV_H
 
@@ -25,7 +25,8 @@ struct env {
 /* The real one. */
 void env_system(struct env *ret_env);
 
-/* "2026-11-22T15:54:01Z" (RFC 3339, UTC). Moments outside the years 1970 to 9999 give their nearest end. */
+/* "2026-11-22T15:54:01Z" (RFC 3339, UTC). Moments outside the years 1970 to 9999 give their nearest
+ * end. */
 enum { RFC3339_LEN = 20 };
 void rfc3339(int64_t seconds, char ret_text[RFC3339_LEN + 1]);
 

@@ -1,14 +1,15 @@
 /* The log's lines and its sink.
  *
- * The sink must never stop a worker, however stuck its reader is. A socket takes MSG_DONTWAIT; anything
- * else is opened a second time through /proc with O_NONBLOCK, because setting the flag on the descriptor
- * we inherited would set it for every process that shares it (the shell above us, too). Where that is
- * refused (a sandbox, a lone /dev/null), poll() is asked before each write; writes are at most PIPE_BUF
- * bytes, which a pipe that polls writable takes whole.
+ * The sink must never stop a worker, however stuck its reader is. A socket takes MSG_DONTWAIT;
+ * anything else is opened a second time through /proc with O_NONBLOCK, because setting the flag on
+ * the descriptor we inherited would set it for every process that shares it (the shell above us,
+ * too). Where that is refused (a sandbox, a lone /dev/null), poll() is asked before each write;
+ * writes are at most PIPE_BUF bytes, which a pipe that polls writable takes whole.
  *
- * A chunk is whole lines wherever a line fits, and the sink's lock is held over one chunk, so that lines of
- * different threads do not mix. A write that stops in the middle of a line (a full disk) leaves a torn line
- * behind; the next one starts with a line break, and a reader loses that one line only. */
+ * A chunk is whole lines wherever a line fits, and the sink's lock is held over one chunk, so that
+ * lines of different threads do not mix. A write that stops in the middle of a line (a full disk)
+ * leaves a torn line behind; the next one starts with a line break, and a reader loses that one
+ * line only. */
 #include "server/log.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ static void sink_open(struct log *log)
 	}
 	log->kind = SINK_POLLED;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", log->fd);
-	/* O_APPEND: a second open has an offset of its own and would write over the first's lines */
+	/* O_APPEND: a second open has an offset of its own and would overwrite the first's */
 	log->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
 	if (log->own_fd < 0)
 		return;
@@ -122,7 +123,7 @@ static ssize_t sink_write(const struct log *log, struct iovec *iov, size_t count
 /* One chunk, under the lock. Returns how many of its bytes went out; -1 with errno. */
 static ssize_t put_chunk(struct log *log, const char *p, size_t n)
 {
-	struct iovec iov[2] = { { (char *)(uintptr_t) "\n", log->torn ? 1 : 0 },
+	struct iovec iov[2] = { { (char *)(uintptr_t)"\n", log->torn ? 1 : 0 },
 				{ (char *)(uintptr_t)p, n } };
 	ssize_t out;
 
@@ -137,7 +138,7 @@ static ssize_t put_chunk(struct log *log, const char *p, size_t n)
 	return out;
 }
 
-/* As many whole lines as fit PIPE_BUF with the line break a torn line needs; a longer line is cut. */
+/* As many whole lines as fit PIPE_BUF with a torn line's line break; a longer line is cut. */
 static size_t chunk_of(const char *p, size_t n)
 {
 	const size_t max = PIPE_BUF - 1;
@@ -174,7 +175,8 @@ static bool would_block(int error)
 	return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS;
 }
 
-/* Writes what is taken. Returns how many bytes are done with; sets *ret_failed when the sink is broken. */
+/* Writes what is taken. Returns how many bytes are done with; sets *ret_failed when the sink is
+ * broken. */
 static size_t put(struct log *log, const char *p, size_t n, bool *ret_failed)
 {
 	size_t at = 0;
@@ -415,7 +417,8 @@ void log_end(struct log_buf *b)
 	count_dropped(b->log, 1);
 }
 
-void log_say(struct log *log, enum log_level level, const char *msg, const char *key, const char *value)
+void log_say(struct log *log, enum log_level level, const char *msg, const char *key,
+	     const char *value)
 {
 	struct log_buf b;
 

@@ -1,7 +1,7 @@
-/* Our log: one JSON object or logfmt line per event, to stderr. A struct log_buf belongs to one thread;
- * log_flush writes what the sink takes without blocking and keeps the rest for the next time; when
- * LOG_BUF_MAX bytes wait, or the sink fails, whole lines are dropped and counted. Values are escaped;
- * secrets never get here (struct secret has no printer).
+/* Our log: one JSON object or logfmt line per event, to stderr. A struct log_buf belongs to one
+ * thread; log_flush writes what the sink takes without blocking and keeps the rest for the next
+ * time; when LOG_BUF_MAX bytes wait, or the sink fails, whole lines are dropped and counted. Values
+ * are escaped; secrets never get here (struct secret has no printer).
  *
  * Fields of every line: ts (RFC 3339, milliseconds), level, msg; then those given. */
 #ifndef CHANCERY_SERVER_LOG_H
@@ -14,7 +14,8 @@ enum { LOG_BUF_MAX = 256 << 10 };
 
 struct log; /* the sink: shared, thread-safe */
 /* `fd` stays the caller's. SIGPIPE must be ignored. */
-MUST_CHECK enum err log_new(int fd, enum log_format format, enum log_level level, struct log **ret_log);
+MUST_CHECK enum err log_new(int fd, enum log_format format, enum log_level level,
+			    struct log **ret_log);
 void log_free(struct log *log);
 /* For SIGHUP. */
 void log_set(struct log *log, enum log_format format, enum log_level level);
@@ -34,13 +35,15 @@ void log_flush(struct log_buf *b);
 
 /* Would a line of this level be written? For callers that would work to make the fields. */
 bool log_wants(const struct log_buf *b, enum log_level level);
-/* log_begin, fields, log_end. Below the level everything is skipped. `msg` and keys are literals. */
+/* log_begin, fields, log_end. Below the level all is skipped. `msg` and keys are literals. */
 void log_begin(struct log_buf *b, enum log_level level, const char *msg);
 void log_str(struct log_buf *b, const char *key, struct str value); /* absent values are left out */
 void log_z(struct log_buf *b, const char *key, const char *value);
 void log_int(struct log_buf *b, const char *key, int64_t value);
 void log_end(struct log_buf *b);
-/* One-line form for threads without a buffer of their own: builds, writes and flushes. `key` may be NULL. */
-void log_say(struct log *log, enum log_level level, const char *msg, const char *key, const char *value);
+/* One-line form for threads without a buffer of their own: builds, writes and flushes. `key` may be
+ * NULL. */
+void log_say(struct log *log, enum log_level level, const char *msg, const char *key,
+	     const char *value);
 
 #endif

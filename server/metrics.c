@@ -1,5 +1,5 @@
-/* Counting. Each thread adds to a shard of its own, so that two cores never fight over a line; a shard is
- * zeroed memory that costs a page only where something was counted. */
+/* Counting. Each thread adds to a shard of its own, so that two cores never fight over a line; a
+ * shard is zeroed memory that costs a page only where something was counted. */
 #include "server/metrics.h"
 
 #include <stdlib.h>
@@ -10,15 +10,16 @@ enum { AUTH_METHOD_UNKNOWN, PASSWORD_WRONG = 0, PASSWORD_RIGHT = 1 };
 
 const struct bounds bounds_request = {
 	14,
-	{ 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2000000 },
-	{ "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25",
-	  "0.5", "1", "2" },
+	{ 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000,
+	  2000000 },
+	{ "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1",
+	  "0.25", "0.5", "1", "2" },
 };
 const struct bounds bounds_sign = {
 	11,
 	{ 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000 },
-	{ "0.000025", "0.00005", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025",
-	  "0.05" },
+	{ "0.000025", "0.00005", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01",
+	  "0.025", "0.05" },
 };
 const struct bounds bounds_password = {
 	8,
@@ -27,11 +28,12 @@ const struct bounds bounds_password = {
 };
 
 const int metrics_codes[] = {
-	200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 409,
-	412, 413, 414, 415, 422, 429, 431, 500, 503,
+	200, 201, 202, 204, 304, 400, 401, 403, 404, 405,
+	409, 412, 413, 414, 415, 422, 429, 431, 500, 503,
 };
 const size_t metrics_code_count = sizeof(metrics_codes) / sizeof(*metrics_codes);
-_Static_assert(sizeof(metrics_codes) / sizeof(*metrics_codes) < CODES_MAX, "one is kept for the others");
+_Static_assert(sizeof(metrics_codes) / sizeof(*metrics_codes) < CODES_MAX,
+	       "one is kept for the others");
 
 enum err metrics_new(struct metrics **ret_metrics)
 {
@@ -64,8 +66,8 @@ struct metrics_shard *metrics_shard(struct metrics *m)
 
 	if (!s)
 		return NULL;
-	/* what finds no place of its own is counted here: SERIES_MAX is far above routes x methods in use,
-	 * but a stranger may try them all */
+	/* what finds no place of its own is counted here: SERIES_MAX is far above routes x methods
+	 * in use, but a stranger may try them all */
 	s->keys[0] = metrics_series_key(LISTENER_PUBLIC, METRICS_NO_ROUTE, METHOD_OTHER);
 	atomic_store(&s->series_count, 1);
 	pthread_mutex_lock(&m->lock);
@@ -154,7 +156,9 @@ static unsigned error_index(enum err e)
 void count_token_error(struct metrics_shard *s, unsigned grant, enum err e)
 {
 	if (s)
-		add(&s->cells[CELL_TOKEN_ERRORS + grant_index(grant) * ERRORS_COUNTED + error_index(e)], 1);
+		add(&s->cells[CELL_TOKEN_ERRORS + grant_index(grant) * ERRORS_COUNTED +
+			      error_index(e)],
+		    1);
 }
 
 void count_client_auth(struct metrics_shard *s, unsigned method, bool ok)

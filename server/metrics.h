@@ -1,5 +1,5 @@
 /* Prometheus metrics: one table of rows (metrics.c), one shard of counters per thread, summed when
- * /metrics is read. No locks on the counting path: a shard has one writer; readers load atomically. */
+ * /metrics is read. No locks where it counts: a shard has one writer; readers load atomically. */
 #ifndef CHANCERY_SERVER_METRICS_H
 #define CHANCERY_SERVER_METRICS_H
 
@@ -14,15 +14,15 @@ void metrics_free(struct metrics *m);
 /* One for each thread that counts; lives as long as the metrics. NULL when out of memory. */
 struct metrics_shard *metrics_shard(struct metrics *m);
 
-/* Label sets are closed: each value is an index into a row's constant list, so that no input makes a new
- * series. All of these accept a NULL shard. */
+/* Label sets are closed: each value is an index into a row's constant list, so that no input makes
+ * a new series. All of these accept a NULL shard. */
 struct request_labels {
 	unsigned listener; /* enum listener */
 	unsigned method;   /* enum method */
 	unsigned route;	   /* index into routes[]; METRICS_NO_ROUTE */
 	int status;
 };
-enum { METRICS_NO_ROUTE = 0xffff };
+enum { METRICS_NO_ROUTE = 0xffff, METRICS_NO_GRANT = 0xffff };
 void count_request(struct metrics_shard *s, const struct request_labels *labels, int64_t micros);
 void count_token(struct metrics_shard *s, unsigned grant, bool refresh);
 void count_token_error(struct metrics_shard *s, unsigned grant, enum err e);
@@ -39,12 +39,18 @@ void count_http_refused(struct metrics_shard *s); /* refused below us by the HTT
 /* Values that are read when asked for: filled by the caller of metrics_render. */
 struct metrics_gauges {
 	const char *version; /* NULL: chancery_build_info is left out */
-	uint64_t log_dropped, writer_batches, writer_operations, writer_reruns, writer_failures, writer_shed;
+	uint64_t log_dropped, writer_batches, writer_operations, writer_reruns, writer_failures,
+		writer_shed;
 	unsigned writer_queued, hash_queued, blocking_queued;
-	uint64_t hash_shed, blocking_shed, key_rotations_scheduled, key_rotations_manual, key_rotations_failed;
+	uint64_t hash_shed, blocking_shed, key_rotations_scheduled, key_rotations_manual,
+		key_rotations_failed;
 	int64_t next_rotation_at, config_reloaded_at, started_at;
 	bool config_reload_ok;
-	struct { struct str kid; const char *alg, *state; int64_t age; } keys[32];
+	struct {
+		struct str kid;
+		const char *alg, *state;
+		int64_t age;
+	} keys[32];
 	size_t key_count;
 	const char *const *routes; /* label values, by route index */
 	size_t route_count;

@@ -1,5 +1,5 @@
-/* Writing the metrics: Prometheus text format 0.0.4, each family once with HELP and TYPE, in the order of
- * the tables, summed over the threads' shards. */
+/* Writing the metrics: Prometheus text format 0.0.4, each family once with HELP and TYPE, in the
+ * order of the tables, summed over the threads' shards. */
 #include "server/metrics.h"
 
 #include <dirent.h>
@@ -51,30 +51,53 @@ VALUES(active_value, "false", "true")
 #define NO_LABEL { NULL, 1, NULL }
 
 const struct family metrics_families[FAMILY_COUNT] = {
-	[FAMILY_TOKENS] = { "chancery_tokens_issued_total", "Tokens issued.", CELL_TOKENS,
-			    { "grant_type", GRANTS_COUNTED, grant_value }, { "token", 2, token_value } },
-	[FAMILY_TOKEN_ERRORS] = { "chancery_token_errors_total", "Token requests refused.",
-				  CELL_TOKEN_ERRORS, { "grant_type", GRANTS_COUNTED, grant_value },
+	[FAMILY_TOKENS] = { "chancery_tokens_issued_total",
+			    "Tokens issued.",
+			    CELL_TOKENS,
+			    { "grant_type", GRANTS_COUNTED, grant_value },
+			    { "token", 2, token_value } },
+	[FAMILY_TOKEN_ERRORS] = { "chancery_token_errors_total",
+				  "Token requests refused.",
+				  CELL_TOKEN_ERRORS,
+				  { "grant_type", GRANTS_COUNTED, grant_value },
 				  { "error", ERRORS_COUNTED, error_value } },
-	[FAMILY_CLIENT_AUTH] = { "chancery_client_auth_total", "Client authentications.",
-				 CELL_CLIENT_AUTH, { "method", AUTH_METHODS_COUNTED, auth_value },
+	[FAMILY_CLIENT_AUTH] = { "chancery_client_auth_total",
+				 "Client authentications.",
+				 CELL_CLIENT_AUTH,
+				 { "method", AUTH_METHODS_COUNTED, auth_value },
 				 { "outcome", 2, outcome_value } },
-	[FAMILY_PASSWORDS] = { "chancery_password_verifications_total", "Passwords verified.",
-			       CELL_PASSWORDS, { "outcome", 2, outcome_value }, NO_LABEL },
-	[FAMILY_SIGN_ERRORS] = { "chancery_jwt_sign_errors_total", "Signatures that failed.",
-				 CELL_SIGN_ERRORS, { "alg", ALG_COUNT, alg_value }, NO_LABEL },
-	[FAMILY_JWKS] = { "chancery_jwks_requests_total", "Key sets served.", CELL_JWKS,
-			  { "cache", 2, jwks_value }, NO_LABEL },
-	[FAMILY_INTROSPECTIONS] = { "chancery_introspections_total", "Introspections answered.",
-				    CELL_INTROSPECTIONS, { "active", 2, active_value }, NO_LABEL },
-	[FAMILY_REVOCATIONS] = { "chancery_revocations_total", "Tokens revoked by their client.",
-				 CELL_REVOCATIONS, { "token", 2, token_value }, NO_LABEL },
+	[FAMILY_PASSWORDS] = { "chancery_password_verifications_total",
+			       "Passwords verified.",
+			       CELL_PASSWORDS,
+			       { "outcome", 2, outcome_value },
+			       NO_LABEL },
+	[FAMILY_SIGN_ERRORS] = { "chancery_jwt_sign_errors_total",
+				 "Signatures that failed.",
+				 CELL_SIGN_ERRORS,
+				 { "alg", ALG_COUNT, alg_value },
+				 NO_LABEL },
+	[FAMILY_JWKS] = { "chancery_jwks_requests_total",
+			  "Key sets served.",
+			  CELL_JWKS,
+			  { "cache", 2, jwks_value },
+			  NO_LABEL },
+	[FAMILY_INTROSPECTIONS] = { "chancery_introspections_total",
+				    "Introspections answered.",
+				    CELL_INTROSPECTIONS,
+				    { "active", 2, active_value },
+				    NO_LABEL },
+	[FAMILY_REVOCATIONS] = { "chancery_revocations_total",
+				 "Tokens revoked by their client.",
+				 CELL_REVOCATIONS,
+				 { "token", 2, token_value },
+				 NO_LABEL },
 	[FAMILY_RATE_LIMITED] = { "chancery_rate_limited_total", "Requests answered 429.",
 				  CELL_RATE_LIMITED, NO_LABEL, NO_LABEL },
-	[FAMILY_AUDIT] = { "chancery_audit_events_total", "Audit rows written.", CELL_AUDIT, NO_LABEL,
-			   NO_LABEL },
-	[FAMILY_AUDIT_ERRORS] = { "chancery_audit_write_errors_total", "Audit rows that could not be written.",
-				  CELL_AUDIT_ERRORS, NO_LABEL, NO_LABEL },
+	[FAMILY_AUDIT] = { "chancery_audit_events_total", "Audit rows written.", CELL_AUDIT,
+			   NO_LABEL, NO_LABEL },
+	[FAMILY_AUDIT_ERRORS] = { "chancery_audit_write_errors_total",
+				  "Audit rows that could not be written.", CELL_AUDIT_ERRORS,
+				  NO_LABEL, NO_LABEL },
 	[FAMILY_HTTP_REFUSED] = { "chancery_http_malformed_total",
 				  "Requests refused by the HTTP library before they had a route.",
 				  CELL_HTTP_REFUSED, NO_LABEL, NO_LABEL },
@@ -112,7 +135,8 @@ static void seconds(struct buf *out, uint64_t micros)
 		(unsigned long long)(micros % 1000000));
 }
 
-static void simple(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+static void simple(struct buf *out, const char *name, const char *type, const char *help,
+		   uint64_t value)
 {
 	head(out, name, type, help);
 	buf_z(out, name);
@@ -170,7 +194,8 @@ static struct sums sum_series(struct metrics *m, uint32_t key)
 
 /* ---- families and histograms ---- */
 
-static void cell_line(struct buf *out, const struct family *f, const char *a, const char *b, uint64_t value)
+static void cell_line(struct buf *out, const struct family *f, const char *a, const char *b,
+		      uint64_t value)
 {
 	buf_z(out, f->name);
 	if (a)
@@ -182,7 +207,8 @@ static void cell_line(struct buf *out, const struct family *f, const char *a, co
 	u64(out, value);
 }
 
-static void family(struct metrics *m, const struct metrics_gauges *g, const struct family *f, struct buf *out)
+static void family(struct metrics *m, const struct metrics_gauges *g, const struct family *f,
+		   struct buf *out)
 {
 	const bool sparse = f->a.count * f->b.count > CELLS_WRITTEN_AT_ZERO;
 
@@ -202,8 +228,8 @@ static void family(struct metrics *m, const struct metrics_gauges *g, const stru
 }
 
 /* `labels` is ready text without braces, "" for none. Buckets are cumulative on the wire. */
-static void histogram(struct buf *out, const char *name, struct str labels, const struct bounds *bounds,
-		      const struct sums *sums)
+static void histogram(struct buf *out, const char *name, struct str labels,
+		      const struct bounds *bounds, const struct sums *sums)
 {
 	const char *comma = labels.n > 0 ? "," : "";
 	uint64_t total = 0;
@@ -228,12 +254,14 @@ static void password_histogram(struct metrics *m, struct buf *out)
 		sum_histogram(&sums, &s->password);
 	head(out, "chancery_password_verify_duration_seconds", "histogram",
 	     "Time from the password grant's start to its verdict.");
-	histogram(out, "chancery_password_verify_duration_seconds", STR(""), &bounds_password, &sums);
+	histogram(out, "chancery_password_verify_duration_seconds", STR(""), &bounds_password,
+		  &sums);
 }
 
 static void sign_histogram(struct metrics *m, struct buf *out)
 {
-	head(out, "chancery_jwt_sign_duration_seconds", "histogram", "Time the signer took for a token.");
+	head(out, "chancery_jwt_sign_duration_seconds", "histogram",
+	     "Time the signer took for a token.");
 	for (unsigned alg = ALG_UNKNOWN + 1; alg < ALG_COUNT; alg++) {
 		struct sums sums = { .any = false };
 		char labels[32];
@@ -241,7 +269,8 @@ static void sign_histogram(struct metrics *m, struct buf *out)
 		for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next)
 			sum_histogram(&sums, &s->sign[alg]);
 		snprintf(labels, sizeof(labels), "alg=\"%s\"", alg_name((enum alg)alg));
-		histogram(out, "chancery_jwt_sign_duration_seconds", str_z(labels), &bounds_sign, &sums);
+		histogram(out, "chancery_jwt_sign_duration_seconds", str_z(labels), &bounds_sign,
+			  &sums);
 	}
 }
 
@@ -269,8 +298,8 @@ static void write_duration(struct buf *out, struct str labels, const struct sums
 	histogram(out, "chancery_http_request_duration_seconds", labels, &bounds_request, sums);
 }
 
-static void one_series(struct metrics *m, const struct metrics_gauges *g, const unsigned key[3], struct buf *out,
-		       series_writer *write)
+static void one_series(struct metrics *m, const struct metrics_gauges *g, const unsigned key[3],
+		       struct buf *out, series_writer *write)
 {
 	const struct sums sums = sum_series(m, metrics_series_key(key[0], key[1], key[2]));
 	const char *route = key[1] < g->route_count ? g->routes[key[1]] : "none";
@@ -293,7 +322,8 @@ static void each_series(struct metrics *m, const struct metrics_gauges *g, struc
 			const unsigned route = r < g->route_count ? r : METRICS_NO_ROUTE;
 
 			for (unsigned method = 0; method < METHOD_COUNT; method++)
-				one_series(m, g, (const unsigned[3]){ l, route, method }, out, write);
+				one_series(m, g, (const unsigned[3]){ l, route, method }, out,
+					   write);
 		}
 	}
 }
@@ -313,25 +343,26 @@ static void lanes(const struct metrics_gauges *g, struct buf *out)
 {
 	simple(out, "chancery_password_verify_queue_length", "gauge", "Hashes waiting for a slot.",
 	       g->hash_queued);
-	simple(out, "chancery_password_verify_shed_total", "counter", "Hashes refused because the queue was full.",
-	       g->hash_shed);
+	simple(out, "chancery_password_verify_shed_total", "counter",
+	       "Hashes refused because the queue was full.", g->hash_shed);
 	simple(out, "chancery_blocking_queue_length", "gauge", "Reads waiting for a thread.",
 	       g->blocking_queued);
-	simple(out, "chancery_blocking_shed_total", "counter", "Reads refused because the queue was full.",
-	       g->blocking_shed);
+	simple(out, "chancery_blocking_shed_total", "counter",
+	       "Reads refused because the queue was full.", g->blocking_shed);
 	simple(out, "chancery_writer_queue_length", "gauge", "Writes waiting for the writer.",
 	       g->writer_queued);
 	simple(out, "chancery_writer_batches_total", "counter", "Transactions of the writer.",
 	       g->writer_batches);
 	simple(out, "chancery_writer_operations_total", "counter", "Operations the writer ran.",
 	       g->writer_operations);
-	simple(out, "chancery_writer_reruns_total", "counter", "Operations run again after a failed batch.",
-	       g->writer_reruns);
-	simple(out, "chancery_writer_failures_total", "counter", "Operations that failed.", g->writer_failures);
-	simple(out, "chancery_writer_shed_total", "counter", "Writes refused because the queue was full.",
-	       g->writer_shed);
-	simple(out, "chancery_log_dropped_total", "counter", "Log lines dropped because the sink was stuck.",
-	       g->log_dropped);
+	simple(out, "chancery_writer_reruns_total", "counter",
+	       "Operations run again after a failed batch.", g->writer_reruns);
+	simple(out, "chancery_writer_failures_total", "counter", "Operations that failed.",
+	       g->writer_failures);
+	simple(out, "chancery_writer_shed_total", "counter",
+	       "Writes refused because the queue was full.", g->writer_shed);
+	simple(out, "chancery_log_dropped_total", "counter",
+	       "Log lines dropped because the sink was stuck.", g->log_dropped);
 }
 
 static void rotations(const struct metrics_gauges *g, struct buf *out)
@@ -347,7 +378,8 @@ static void rotations(const struct metrics_gauges *g, struct buf *out)
 	u64(out, g->key_rotations_failed);
 	head(out, "chancery_key_next_rotation_timestamp_seconds", "gauge",
 	     "When the next planned rotation is due; 0 for none.");
-	buf_fmt(out, "chancery_key_next_rotation_timestamp_seconds %lld\n", (long long)g->next_rotation_at);
+	buf_fmt(out, "chancery_key_next_rotation_timestamp_seconds %lld\n",
+		(long long)g->next_rotation_at);
 }
 
 static void keys(const struct metrics_gauges *g, struct buf *out)
@@ -381,26 +413,39 @@ static void configuration(const struct metrics_gauges *g, struct buf *out)
 
 /* ---- the process ---- */
 
-static void process_memory(struct buf *out)
+/* The first two numbers of statm: pages of address space, pages resident. */
+static bool read_statm(int64_t ret_pages[2])
 {
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	unsigned long long size, resident;
+	struct str rest, number;
 	char text[128];
 	ssize_t n;
 	int fd;
 
 	fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
-	n = read(fd, text, sizeof(text) - 1);
+		return false;
+	n = read(fd, text, sizeof(text));
 	close(fd);
-	if (n <= 0)
+	rest = str_n(text, n > 0 ? (size_t)n : 0);
+	for (int i = 0; i < 2; i++) {
+		if (!str_next(&rest, ' ', &number) ||
+		    str_to_i64(number, 0, INT32_MAX, &ret_pages[i]))
+			return false;
+	}
+	return true;
+}
+
+static void process_memory(struct buf *out)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	int64_t pages[2];
+
+	if (!read_statm(pages))
 		return;
-	text[n] = '\0';
-	if (sscanf(text, "%llu %llu", &size, &resident) != 2)
-		return;
-	simple(out, "process_virtual_memory_bytes", "gauge", "Virtual memory.", size * page);
-	simple(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident * page);
+	simple(out, "process_virtual_memory_bytes", "gauge", "Virtual memory.",
+	       (uint64_t)pages[0] * page);
+	simple(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
+	       (uint64_t)pages[1] * page);
 }
 
 static void process_fds(struct buf *out)
@@ -414,7 +459,8 @@ static void process_fds(struct buf *out)
 	for (const struct dirent *d = readdir(dir); d; d = readdir(dir))
 		open_fds += d->d_name[0] != '.';
 	closedir(dir);
-	simple(out, "process_open_fds", "gauge", "Open descriptors.", open_fds - 1); /* not the folder's own */
+	simple(out, "process_open_fds", "gauge", "Open descriptors.",
+	       open_fds - 1); /* not the folder's own */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		simple(out, "process_max_fds", "gauge", "Descriptors allowed.", limit.rlim_cur);
 }

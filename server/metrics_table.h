@@ -1,8 +1,8 @@
 /* What is counted, as rows: shared by metrics.c, which counts, and metrics_render.c, which writes.
  *
- * A family is a small matrix of cells, one for each pair of label values; both label sets are closed. All
- * cells of a thread lie in one array of its shard. One thread adds, with a load and a store instead of a
- * locked instruction; readers load. */
+ * A family is a small matrix of cells, one for each pair of label values; both label sets are
+ * closed. All cells of a thread lie in one array of its shard. One thread adds, with a load and a
+ * store instead of a locked instruction; readers load. */
 #ifndef CHANCERY_SERVER_METRICS_TABLE_H
 #define CHANCERY_SERVER_METRICS_TABLE_H
 
@@ -17,19 +17,29 @@ enum {
 	GRANTS_COUNTED = 8,	  /* the last stands for "none that we have" */
 	AUTH_METHODS_COUNTED = 4, /* enum auth_method */
 	ERRORS_COUNTED = ERR_COUNT - ERR_WIRE - 1,
-	BUCKETS_MAX = 14,	  /* without +Inf */
-	SERIES_MAX = 128,	  /* (listener, route, method) that one thread has seen */
+	BUCKETS_MAX = 14, /* without +Inf */
+	SERIES_MAX = 128, /* (listener, route, method) that one thread has seen */
 	CODES_MAX = 24,
 };
 
 enum family_id {
-	FAMILY_TOKENS, FAMILY_TOKEN_ERRORS, FAMILY_CLIENT_AUTH, FAMILY_PASSWORDS, FAMILY_SIGN_ERRORS,
-	FAMILY_JWKS, FAMILY_INTROSPECTIONS, FAMILY_REVOCATIONS, FAMILY_RATE_LIMITED, FAMILY_AUDIT,
-	FAMILY_AUDIT_ERRORS, FAMILY_HTTP_REFUSED, FAMILY_COUNT
+	FAMILY_TOKENS,
+	FAMILY_TOKEN_ERRORS,
+	FAMILY_CLIENT_AUTH,
+	FAMILY_PASSWORDS,
+	FAMILY_SIGN_ERRORS,
+	FAMILY_JWKS,
+	FAMILY_INTROSPECTIONS,
+	FAMILY_REVOCATIONS,
+	FAMILY_RATE_LIMITED,
+	FAMILY_AUDIT,
+	FAMILY_AUDIT_ERRORS,
+	FAMILY_HTTP_REFUSED,
+	FAMILY_COUNT
 };
 
-/* `value` gets the gauges, because routes and grants are known to the caller of metrics_render only; NULL
- * means that this value does not exist in this server. */
+/* `value` gets the gauges, because routes and grants are known to the caller of metrics_render
+ * only; NULL means that this value does not exist in this server. */
 struct label {
 	const char *name;
 	size_t count;
@@ -66,7 +76,8 @@ struct bounds {
 extern const struct bounds bounds_request, bounds_sign, bounds_password;
 
 struct histogram {
-	_Atomic uint64_t buckets[BUCKETS_MAX + 1]; /* not cumulative; the one after the last bound is +Inf */
+	_Atomic uint64_t
+		buckets[BUCKETS_MAX + 1]; /* not cumulative; the one after the last bound is +Inf */
 	_Atomic uint64_t sum_us;
 };
 

@@ -1,8 +1,8 @@
 /* Argon2id through libsodium, and the memory of operator secrets that passed it.
  *
- * libsodium takes its memory from mmap (MAP_POPULATE) and gives it back for every hash; page faults are a
- * good part of the cost. There is no public way to hand it memory of our own. docs/architecture.md says
- * what was measured and why we leave it so. */
+ * libsodium takes its memory from mmap (MAP_POPULATE) and gives it back for every hash; page faults
+ * are a good part of the cost. There is no public way to hand it memory of our own.
+ * docs/architecture.md says what was measured and why we leave it so. */
 #include "server/password.h"
 
 #include <errno.h>
@@ -21,28 +21,29 @@ static enum err alike_cost(const struct env *env, struct str password)
 	unsigned char out[32];
 	int failed;
 
-	failed = crypto_pwhash_argon2id(out, sizeof(out), password.p ? password.p : "", password.n, salt,
-					env->hash_passes, env->hash_memory,
+	failed = crypto_pwhash_argon2id(out, sizeof(out), password.p ? password.p : "", password.n,
+					salt, env->hash_passes, env->hash_memory,
 					crypto_pwhash_argon2id_ALG_ARGON2ID13);
 	wipe(out, sizeof(out));
 	return failed ? ERR_NOMEM : ERR_BAD_SIGNATURE;
 }
 
-enum err password_hash(const struct env *env, struct arena *a, struct str password, struct str *ret_hash)
+enum err password_hash(const struct env *env, struct arena *a, struct str password,
+		       struct str *ret_hash)
 {
 	char text[crypto_pwhash_argon2id_STRBYTES];
 
 	if (password.n > PASSWORD_MAX)
 		return ERR_LIMIT;
-	if (crypto_pwhash_argon2id_str(text, password.p ? password.p : "", password.n, env->hash_passes,
-				       env->hash_memory))
+	if (crypto_pwhash_argon2id_str(text, password.p ? password.p : "", password.n,
+				       env->hash_passes, env->hash_memory))
 		return ERR_NOMEM;
 	*ret_hash = arena_str(a, str_z(text));
 	return ret_hash->p ? ERR_OK : ERR_NOMEM;
 }
 
-/* libsodium says -1 for everything and leaves the reason in errno: EINVAL is a password that does not
- * match, ENOMEM is memory; with neither the stored string is not one of Argon2id. */
+/* libsodium says -1 for everything and leaves the reason in errno: EINVAL is a password that does
+ * not match, ENOMEM is memory; with neither the stored string is not one of Argon2id. */
 static enum err verdict(int error)
 {
 	if (error == EINVAL)
@@ -50,13 +51,15 @@ static enum err verdict(int error)
 	return error == ENOMEM ? ERR_NOMEM : ERR_CORRUPT;
 }
 
-enum err password_verify(const struct env *env, struct str hash, struct str password, bool *ret_rehash)
+enum err password_verify(const struct env *env, struct str hash, struct str password,
+			 bool *ret_rehash)
 {
 	char text[crypto_pwhash_argon2id_STRBYTES] = { 0 };
 	const char *p = password.p ? password.p : "";
 
 	if (password.n > PASSWORD_MAX)
-		return ERR_BAD_SIGNATURE; /* no stored one is as long; says nothing about the user */
+		return ERR_BAD_SIGNATURE; /* no stored one is as long; says nothing about the user
+					   */
 	if (hash.n == 0)
 		return alike_cost(env, password);
 	if (hash.n >= sizeof(text))
@@ -65,7 +68,8 @@ enum err password_verify(const struct env *env, struct str hash, struct str pass
 	errno = 0;
 	if (crypto_pwhash_argon2id_str_verify(text, p, password.n))
 		return verdict(errno);
-	*ret_rehash = crypto_pwhash_argon2id_str_needs_rehash(text, env->hash_passes, env->hash_memory) != 0;
+	*ret_rehash = crypto_pwhash_argon2id_str_needs_rehash(text, env->hash_passes,
+							      env->hash_memory) != 0;
 	return ERR_OK;
 }
 

@@ -1,11 +1,12 @@
 /* Failed passwords, counted in advance.
  *
- * The table is made of small sets; a keyed hash of user and network chooses the set, so that a stranger
- * cannot aim at somebody's. In a full set the place with the fewest failures goes, the oldest of them
- * first. To push out one counter that has begun to delay somebody (10 failures), an attacker has to fill
- * its set with counters as high as that: not knowing which pairs share the set he must raise most of
- * the table, about 65,536 x 10 attempts that each cost a hash in a lane of bounded width (hours with
- * nothing else served), from tens of thousands of networks or names. What he gains is 10 more guesses. */
+ * The table is made of small sets; a keyed hash of user and network chooses the set, so that a
+ * stranger cannot aim at somebody's. In a full set the place with the fewest failures goes, the
+ * oldest of them first. To push out one counter that has begun to delay somebody (10 failures), an
+ * attacker has to fill its set with counters as high as that: not knowing which pairs share the set
+ * he must raise most of the table, about 65,536 x 10 attempts that each cost a hash in a lane of
+ * bounded width (hours with nothing else served), from tens of thousands of networks or names. What
+ * he gains is 10 more guesses. */
 #include "server/ratelimit.h"
 
 #include <arpa/inet.h>
@@ -31,7 +32,7 @@ struct attempts {
 	const struct env *env;
 	struct secret key;
 	pthread_mutex_t lock; /* guards places */
-	size_t sets; /* a power of two */
+	size_t sets;	      /* a power of two */
 	struct attempt places[];
 };
 
@@ -110,8 +111,8 @@ struct pair {
 	uint64_t pair, user;
 };
 
-/* As store_user_by_name compares: trimmed, ASCII without case. Longer than any name there is: cut, because
- * such a name never gets in anyway. */
+/* As store_user_by_name compares: trimmed, ASCII without case. Longer than any name there is: cut,
+ * because such a name never gets in anyway. */
 static struct str fold_name(struct str user, char folded[ID_MAX])
 {
 	const struct str name = str_trim(user);
@@ -194,7 +195,8 @@ static struct attempt *take_place(struct attempts *a, const struct pair *who, in
 	return place;
 }
 
-/* After `failures`: nothing while they are free, then LOGIN_DELAY_FIRST doubling to LOGIN_DELAY_MAX. */
+/* After `failures`: nothing while they are free, then LOGIN_DELAY_FIRST doubling to
+ * LOGIN_DELAY_MAX. */
 static int64_t delay_after(uint32_t failures)
 {
 	int64_t delay = LOGIN_DELAY_FIRST;
@@ -225,7 +227,8 @@ static enum err reserve(struct attempts *a, const struct pair *who, int64_t now,
 	return ERR_OK;
 }
 
-enum err attempts_reserve(struct attempts *a, struct str user, struct str address, int64_t *ret_wait)
+enum err attempts_reserve(struct attempts *a, struct str user, struct str address,
+			  int64_t *ret_wait)
 {
 	const struct pair who = pair_of(a, user, address);
 	const int64_t now = a->env->monotonic(a->env);
@@ -258,7 +261,8 @@ void attempts_cancel(struct attempts *a, struct str user, struct str address)
 	t = find(a, who.pair);
 	if (t && t->failures > 0) {
 		t->failures--;
-		t->until = 0; /* it let one through when it was reserved: it lets one through again */
+		t->until =
+			0; /* it let one through when it was reserved: it lets one through again */
 	}
 	pthread_mutex_unlock(&a->lock);
 }

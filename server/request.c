@@ -84,8 +84,8 @@ enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ct
 		lane_run_inline(rq->db, rq->app->env, lane, &rq->task);
 		return next(rq, rq->task.result);
 	}
-	/* once submitted, the request is the lane's until worker_post: nothing below may touch it
-	 */
+	assert(rq->wake);
+	/* once submitted the request is the lane's until it wakes: nothing below may touch it */
 	e = submit(rq->app, lane, &rq->task);
 	if (e == ERR_OK)
 		return ERR_PARKED;

@@ -99,7 +99,7 @@ struct request {
 	/* parked */
 	struct task task;
 	void (*wake)(struct task *task); /* http.c: worker_post; takes the finished task home */
-	bool shed; /* park() found the lane full; nothing was handed over */
+	bool shed;			 /* park() found the lane full; nothing was handed over */
 	enum err (*next)(struct request *rq, enum err result);
 	void *state;	  /* a handler's own, in the arena */
 	void *connection; /* http.c's */
@@ -126,8 +126,7 @@ void respond_header(struct request *rq, const char *name, struct str value);
 enum err respond_text(struct request *rq, int status, const char *content_type, struct str body);
 /* Checks the buffer, then as respond_text with application/json. */
 enum err respond_json(struct request *rq, int status, struct buf *body);
-/* A parameter of the query string, form-decoded; STR_NONE when absent. Twice: ERR_INVALID_REQUEST.
- */
+/* A parameter of the query, form-decoded; STR_NONE when absent. Twice: ERR_INVALID_REQUEST. */
 MUST_CHECK enum err query_get(struct request *rq, const char *name, struct str *ret_value);
 
 #endif

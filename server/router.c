@@ -1,9 +1,10 @@
-/* Finds a request's row, reads its body as the row says, asks who is calling, and lets the row's handler
- * decide. The order is fixed and the same for all: what costs nothing is refused first, and no handler
- * runs before its row's authentication said yes.
+/* Finds a request's row, reads its body as the row says, asks who is calling, and lets the row's
+ * handler decide. The order is fixed and the same for all: what costs nothing is refused first, and
+ * no handler runs before its row's authentication said yes.
  *
- * A path is compared raw. Decoding happens once, after the row is known and only inside a {segment}, so
- * that no second reading of "%2F" or "%2e" can lead to another row than the one whose rules were applied. */
+ * A path is compared raw. Decoding happens once, after the row is known and only inside a
+ * {segment}, so that no second reading of "%2F" or "%2e" can lead to another row than the one whose
+ * rules were applied. */
 #include "server/router.h"
 
 #include <assert.h>
@@ -14,11 +15,11 @@
 
 enum { PATH_ARGS_MAX = sizeof(((struct request *)0)->path_args) / sizeof(struct str) };
 
-/* Served at the root of the public listener whatever the issuer's path is: orchestrators ask them. */
+/* At the root of the public listener whatever the issuer's path is: orchestrators ask them. */
 static const char *const at_root[] = { "/livez", "/readyz" };
 
-/* RFC 8414 3.1: the well-known part stands between host and path; OpenID Connect Discovery 4 appends it.
- * Clients of either school find both documents. */
+/* RFC 8414 3.1: the well-known part stands between host and path; OpenID Connect Discovery 4
+ * appends it. Clients of either school find both documents. */
 static const char *const path_inserted[] = {
 	"/.well-known/oauth-authorization-server",
 	"/.well-known/openid-configuration",
@@ -114,8 +115,9 @@ static bool row_takes(const struct route *row, enum method method)
 	return row->method == method || (row->method == METHOD_GET && method == METHOD_HEAD);
 }
 
-/* Of all rows that fit the path only those with the fewest {segments} count, so that "/keys/plan" is
- * never a key whose kid is "plan". Sets rq->route (any of them, if none takes the method) and rq->allow. */
+/* Of all rows that fit the path only those with the fewest {segments} count, so that "/keys/plan"
+ * is never a key whose kid is "plan". Sets rq->route (any of them, if none takes the method) and
+ * rq->allow. */
 static void choose(struct request *rq, struct raw_args *ret_args)
 {
 	const struct target t = target_of(rq);
@@ -156,8 +158,8 @@ static int hex_value(char c)
 	return -1;
 }
 
-/* RFC 3986 2.1; '+' is itself in a path (3.3). Ids are %x20-7E, so that no NUL, control or line break
- * hides behind an escape. */
+/* RFC 3986 2.1; '+' is itself in a path (3.3). Ids are %x20-7E, so that no NUL, control or line
+ * break hides behind an escape. */
 static enum err percent_decode(struct arena *a, struct str raw, struct str *ret_text)
 {
 	char *out = arena_alloc(a, raw.n + 1);
@@ -219,7 +221,8 @@ static bool media_is(struct str header, const char *want)
 		struct str name;
 
 		part = str_trim(part);
-		if (part.n > 0 && (!str_next(&part, '=', &name) || !str_case_equal(name, STR("charset"))))
+		if (part.n > 0 &&
+		    (!str_next(&part, '=', &name) || !str_case_equal(name, STR("charset"))))
 			return false;
 	}
 	return true;
@@ -247,7 +250,8 @@ static enum err read_form(struct request *rq)
 
 static bool media_is_json(const struct request *rq)
 {
-	if (rq->method == METHOD_PATCH && media_is(rq->content_type, "application/merge-patch+json"))
+	if (rq->method == METHOD_PATCH &&
+	    media_is(rq->content_type, "application/merge-patch+json"))
 		return true; /* RFC 7396 */
 	return media_is(rq->content_type, "application/json");
 }

@@ -1,5 +1,5 @@
-/* What a request looks into, replaced whole: options, apis, keys, metadata. Building one is slow and
- * happens aside; putting it in place is a pointer under a lock of a few instructions. */
+/* What a request looks into, replaced whole: options, apis, keys, metadata. Building one is slow
+ * and happens aside; putting it in place is a pointer under a lock of a few instructions. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
 #include "server/wire.h"
 
 static const char *const method_names[METHOD_COUNT] = {
-	[METHOD_OTHER] = "other", [METHOD_GET] = "GET",	      [METHOD_HEAD] = "HEAD",
-	[METHOD_POST] = "POST",	  [METHOD_PATCH] = "PATCH",   [METHOD_DELETE] = "DELETE",
+	[METHOD_OTHER] = "other",     [METHOD_GET] = "GET",	[METHOD_HEAD] = "HEAD",
+	[METHOD_POST] = "POST",	      [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE",
 	[METHOD_OPTIONS] = "OPTIONS",
 };
 
