@@ -32,6 +32,7 @@ enum jwt_verdict {
 	JWT_WRONG_AUDIENCE,
 	JWT_EXPIRED,
 	JWT_NOT_YET,	/* nbf, or iat more than the skew ahead */
+	JWT_UNREAD,	/* no memory to read it: nothing is known about the token */
 };
 
 /* NumericDate may be integer or real, 0 <= v < 2^53 (RFC 7519 2). Fills ret_jwt (caller: jwt_done) when
