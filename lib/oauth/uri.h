@@ -7,7 +7,8 @@
 #include "base/str.h"
 
 struct uri {
-	struct str scheme, host, port, path; /* host without brackets; path "" or "/..." */
+	struct str scheme, host, port, path; /* host without brackets; path "" or "/...",
+					     or what follows the colon when there is no "//" */
 	bool has_query, has_fragment, has_userinfo;
 };
 
@@ -15,7 +16,8 @@ struct uri {
 MUST_CHECK enum err uri_parse(struct str text, struct uri *ret_uri);
 /* What `resource` and an api's audience may be: absolute, no fragment. */
 bool uri_is_resource(struct str text);
-/* http(s), host, no query, fragment or userinfo, no trailing slash, no empty or dot segments. */
+/* "http" or "https", host, no query, fragment, userinfo or percent-encoding, no trailing slash, no empty
+ * or dot segments. */
 bool uri_is_issuer(struct str text, struct uri *ret_uri);
 /* 127.0.0.0/8, ::1 or the word localhost. */
 bool uri_host_is_loopback(struct str host);
