@@ -1,8 +1,9 @@
-/* A bump allocator over a chain of blocks. The first block is part of the arena and survives a reset, so
- * that an ordinary request costs no malloc at all.
+/* A bump allocator over a chain of blocks. The first block is part of the arena and survives a
+ * reset, so that an ordinary request costs no malloc at all.
  *
- * Every byte that is not handed out is zero: blocks come from calloc and a reset wipes what was used.
- * Handing out is therefore an addition, and wiping costs what the request used, not what it could have. */
+ * Every byte that is not handed out is zero: blocks come from calloc and a reset wipes what was
+ * used. Handing out is therefore an addition, and wiping costs what the request used, not what it
+ * could have. */
 #include "base/arena.h"
 
 #include <stdalign.h>
@@ -77,7 +78,8 @@ void arena_free(struct arena *a)
 	free(a);
 }
 
-/* A new block for at least n bytes, doubling, within the limit. What is left of the old one is lost. */
+/* A new block for at least n bytes, doubling, within the limit. What is left of the old one is
+ * lost. */
 static bool grow(struct arena *a, size_t n)
 {
 	size_t left = a->limit - a->reserved;

@@ -1,8 +1,9 @@
 /* Memory that lives as long as one request (or one parse) and goes at once.
  *
- * Allocation never frees singly. An arena has a hard limit; past it, or when malloc fails, it returns
- * NULL and remembers: arena_failed() stays true until arena_reset. Memory is zeroed when handed out
- * and wiped when the arena is reset or freed, because requests carry passwords and tokens. */
+ * Allocation never frees singly. An arena has a hard limit; past it, or when malloc fails, it
+ * returns NULL and remembers: arena_failed() stays true until arena_reset. Memory is zeroed when
+ * handed out and wiped when the arena is reset or freed, because requests carry passwords and
+ * tokens. */
 #ifndef CHANCERY_BASE_ARENA_H
 #define CHANCERY_BASE_ARENA_H
 

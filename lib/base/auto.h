@@ -1,5 +1,5 @@
-/* Scope cleanup for what a function owns. AUTO(json, root) = NULL; frees with json_free at the end of
- * the scope; TAKE(p) hands the value over and leaves NULL. Never for a borrowed pointer. */
+/* Scope cleanup for what a function owns. AUTO(json, root) = NULL; frees with json_free at the end
+ * of the scope; TAKE(p) hands the value over and leaves NULL. Never for a borrowed pointer. */
 #ifndef CHANCERY_BASE_AUTO_H
 #define CHANCERY_BASE_AUTO_H
 

@@ -1,5 +1,5 @@
-/* A sticky byte builder. Heap buffers grow by copying into a fresh block and wiping the old one, never by
- * realloc: realloc may leave a copy of a token behind in freed memory. */
+/* A sticky byte builder. Heap buffers grow by copying into a fresh block and wiping the old one,
+ * never by realloc: realloc may leave a copy of a token behind in freed memory. */
 #include "base/buf.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* A growing byte buffer born with its ceiling. Sticky: append freely, check once at the end. After the
- * first failure (ceiling, no memory) every call is ignored and buf_end tells.
+/* A growing byte buffer born with its ceiling. Sticky: append freely, check once at the end. After
+ * the first failure (ceiling, no memory) every call is ignored and buf_end tells.
  *
  * With an arena the bytes are the arena's and buf_done does nothing; without one they are heap and
  * buf_done wipes and frees them. */
@@ -34,7 +34,8 @@ void buf_fmt(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Lower-case hexadecimal. */
 void buf_hex(struct buf *b, const void *p, size_t n);
 
-/* The content, NUL-terminated after its last byte; borrowed from the buffer. ERR_LIMIT or ERR_NOMEM. */
+/* The content, NUL-terminated after its last byte; borrowed from the buffer. ERR_LIMIT or
+ * ERR_NOMEM. */
 MUST_CHECK enum err buf_end(struct buf *b, struct str *ret_text);
 
 #endif

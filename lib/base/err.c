@@ -1,8 +1,9 @@
-/* The one table of errors. A new error is a row here and a name in err.h; whoever renders, logs or counts
- * errors reads this table, so nothing else has to be edited.
+/* The one table of errors. A new error is a row here and a name in err.h; whoever renders, logs or
+ * counts errors reads this table, so nothing else has to be edited.
  *
- * Descriptions keep to the characters of RFC 6749 5.2 (%x20-21 / %x23-5B / %x5D-7E): they stand between
- * quotes in JSON and in WWW-Authenticate without escaping, and never hold a client's own input. */
+ * Descriptions keep to the characters of RFC 6749 5.2 (%x20-21 / %x23-5B / %x5D-7E): they stand
+ * between quotes in JSON and in WWW-Authenticate without escaping, and never hold a client's own
+ * input. */
 #include "base/err.h"
 
 static const struct err_row rows[ERR_COUNT] = {
@@ -13,7 +14,8 @@ static const struct err_row rows[ERR_COUNT] = {
 	[ERR_LIMIT] = { "limit", NULL, 500, "The server reached a limit of its own." },
 	[ERR_SYNTAX] = { "syntax", NULL, 500, "The server could not read its own data." },
 	[ERR_UNSUPPORTED] = { "unsupported", NULL, 500, "The server met data of an unknown kind." },
-	[ERR_BAD_SIGNATURE] = { "bad_signature", NULL, 500, "The server met data it cannot trust." },
+	[ERR_BAD_SIGNATURE] = { "bad_signature", NULL, 500,
+				"The server met data it cannot trust." },
 	[ERR_EXPIRED] = { "expired", NULL, 500, "The server met data that is too old." },
 	[ERR_NOT_FOUND] = { "not_found", NULL, 500, "The server misses data of its own." },
 	[ERR_CONFLICT] = { "conflict", NULL, 500, "The server met conflicting data." },

@@ -1,7 +1,7 @@
 /* One error type for the whole program and one table that says what each error means on the wire.
  *
- * Codes above ERR_WIRE are answers a protocol defines: they carry the RFC's name and a status, and a
- * handler returns them with fail(). Codes below it are facts about our own work (no memory, a row
+ * Codes above ERR_WIRE are answers a protocol defines: they carry the RFC's name and a status, and
+ * a handler returns them with fail(). Codes below it are facts about our own work (no memory, a row
  * that is not there); what reaches the wire unchanged from those is 500 or 503.
  * The description is a constant: a client never reads a sentence that contains its own input. */
 #ifndef CHANCERY_BASE_ERR_H
@@ -55,15 +55,15 @@ enum err {
 	ERR_FORBIDDEN,
 	ERR_NO_ROUTE,
 	ERR_METHOD,
-	ERR_GONE_RESOURCE, /* 404 of the admin API: the object named does not exist */
-	ERR_EXISTS,	   /* 409 */
-	ERR_NOT_READY,	   /* 409, the answer carries ready_at */
-	ERR_PRECONDITION,  /* 412 */
-	ERR_TOO_LARGE,	   /* 413 */
-	ERR_URI_TOO_LONG,  /* 414 */
-	ERR_MEDIA_TYPE,	   /* 415 */
-	ERR_UNPROCESSABLE, /* 422 */
-	ERR_RATE_LIMITED,  /* 429 */
+	ERR_GONE_RESOURCE,     /* 404 of the admin API: the object named does not exist */
+	ERR_EXISTS,	       /* 409 */
+	ERR_NOT_READY,	       /* 409, the answer carries ready_at */
+	ERR_PRECONDITION,      /* 412 */
+	ERR_TOO_LARGE,	       /* 413 */
+	ERR_URI_TOO_LONG,      /* 414 */
+	ERR_MEDIA_TYPE,	       /* 415 */
+	ERR_UNPROCESSABLE,     /* 422 */
+	ERR_RATE_LIMITED,      /* 429 */
 	ERR_HEADERS_TOO_LARGE, /* 431 */
 	ERR_SERVER,	       /* 500 */
 	ERR_UNAVAILABLE,       /* 503, Retry-After */
@@ -72,9 +72,9 @@ enum err {
 };
 
 struct err_row {
-	const char *name;	 /* for our log: "invalid_grant", "nomem" */
-	const char *wire;	 /* the RFC's error name; NULL below ERR_WIRE and for ERR_NO_TOKEN */
-	int status;		 /* HTTP status; 500 or 503 below ERR_WIRE */
+	const char *name; /* for our log: "invalid_grant", "nomem" */
+	const char *wire; /* the RFC's error name; NULL below ERR_WIRE and for ERR_NO_TOKEN */
+	int status;	  /* HTTP status; 500 or 503 below ERR_WIRE */
 	const char *description; /* constant sentence for the client; chars of RFC 6749 5.2 only */
 };
 

@@ -1,8 +1,8 @@
-/* Failpoints. The only state of the program that is neither constant nor owned by somebody, which is why
- * it exists in test builds alone.
+/* Failpoints. The only state of the program that is neither constant nor owned by somebody, which
+ * is why it exists in test builds alone.
  *
- * Arming takes place while one thread runs; passing is safe from any number of threads: a passage is one
- * atomic increment, so "the third" is the third of the process, whoever makes it. */
+ * Arming takes place while one thread runs; passing is safe from any number of threads: a passage
+ * is one atomic increment, so "the third" is the third of the process, whoever makes it. */
 #include "base/fault.h"
 
 #ifdef CHANCERY_FAULTS
@@ -19,7 +19,8 @@ enum { POINTS_MAX = 16, POINT_NAME_MAX = 63 };
 
 enum action { ACTION_ABORT, ACTION_ERROR, ACTION_FULL, ACTION_NOMEM, ACTION_DELAY, ACTION_COUNT };
 
-static const char *const action_names[ACTION_COUNT] = { "abort", "error", "full", "nomem", "delay" };
+static const char *const action_names[ACTION_COUNT] = { "abort", "error", "full", "nomem",
+							"delay" };
 
 struct point {
 	char name[POINT_NAME_MAX + 1];

@@ -1,11 +1,12 @@
-/* The reader. jansson does the grammar; what it does not bound is refused before it is called: it has a
- * depth limit of 2048 only, and builds values while it reads.
+/* The reader. jansson does the grammar; what it does not bound is refused before it is called: it
+ * has a depth limit of 2048 only, and builds values while it reads.
  *
- * A struct json is a json_t seen through a cast: jansson stays in this file, and nobody else can count
- * references wrong, because nobody else sees any. */
+ * A struct json is a json_t seen through a cast: jansson stays in this file, and nobody else can
+ * count references wrong, because nobody else sees any. */
 
-/* Five of jansson's type names are also ours. They are renamed while its header is read; its json_is_...
- * macros would see our names afterwards, so this file compares json_typeof() with JANSSON_... instead. */
+/* Five of jansson's type names are also ours. They are renamed while its header is read; its
+ * json_is_... macros would see our names afterwards, so this file compares json_typeof() with
+ * JANSSON_... instead. */
 #define json_type jansson_type
 #define JSON_OBJECT JANSSON_OBJECT
 #define JSON_ARRAY JANSSON_ARRAY
@@ -43,8 +44,8 @@ static size_t skip_string(struct str text, size_t i)
 	return i < text.n ? i + 1 : text.n;
 }
 
-/* Stops stack exhaustion by nesting (security rule J10): counts brackets outside strings. Text that is no
- * JSON may be counted wrong; jansson refuses it afterwards. */
+/* Stops stack exhaustion by nesting (security rule J10): counts brackets outside strings. Text that
+ * is no JSON may be counted wrong; jansson refuses it afterwards. */
 static bool too_deep(struct str text)
 {
 	size_t depth = 0;
@@ -66,8 +67,9 @@ static bool too_deep(struct str text)
 	return false;
 }
 
-/* jansson reports an allocation that failed either by its code or by saying nothing. Where it fails inside
- * a token it says "invalid token", which we cannot tell from bad input: refused as bad input. */
+/* jansson reports an allocation that failed either by its code or by saying nothing. Where it fails
+ * inside a token it says "invalid token", which we cannot tell from bad input: refused as bad
+ * input. */
 static enum err load_error(const json_error_t *error)
 {
 	if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory)
@@ -82,7 +84,8 @@ static enum err parse(struct str text, size_t max, size_t flags, struct json **r
 
 	if (text.n > max)
 		return ERR_LIMIT;
-	/* no NUL as a byte, here, nor as \u0000, by JSON_ALLOW_NUL's absence: C strings would be cut */
+	/* no NUL as a byte, here, nor as \u0000, by JSON_ALLOW_NUL's absence: C strings would be
+	 * cut */
 	if (text.n == 0 || str_has_nul(text))
 		return ERR_SYNTAX;
 	if (too_deep(text))
@@ -230,8 +233,9 @@ static void store(const struct json *v, const struct json_field *row, void *targ
 }
 
 /* One member against the rows. */
-static enum json_fault take_member(struct str name, const struct json *v, const struct json_field *rows,
-				   size_t count, void *target, uint64_t *seen)
+static enum json_fault take_member(struct str name, const struct json *v,
+				   const struct json_field *rows, size_t count, void *target,
+				   uint64_t *seen)
 {
 	size_t i = 0;
 

@@ -1,9 +1,9 @@
-/* Strict JSON: the only file that knows jansson. A reader for what others send, a writer for what we
- * send (the writer appends to a struct buf; order is the order of the calls).
+/* Strict JSON: the only file that knows jansson. A reader for what others send, a writer for what
+ * we send (the writer appends to a struct buf; order is the order of the calls).
  *
- * The reader refuses duplicate members, NUL characters, invalid UTF-8, trailing bytes, a root that is
- * neither object nor array, depth above JSON_DEPTH_MAX and more than `max` bytes, before it builds
- * anything the input could make large (RFC 8259; RFC 7515 4: duplicate header names). */
+ * The reader refuses duplicate members, NUL characters, invalid UTF-8, trailing bytes, a root that
+ * is neither object nor array, depth above JSON_DEPTH_MAX and more than `max` bytes, before it
+ * builds anything the input could make large (RFC 8259; RFC 7515 4: duplicate header names). */
 #ifndef CHANCERY_BASE_JSON_H
 #define CHANCERY_BASE_JSON_H
 
@@ -27,7 +27,8 @@ AUTO_DEFINE(json)
 enum json_type json_type(const struct json *v);
 /* NULL when v is no object or has no such member. */
 const struct json *json_get(const struct json *v, const char *name);
-/* False (and *ret untouched) when v is NULL or of another type. Strings are borrowed and hold no NUL. */
+/* False (and *ret untouched) when v is NULL or of another type. Strings are borrowed and hold no
+ * NUL. */
 bool json_str(const struct json *v, struct str *ret_value);
 bool json_int(const struct json *v, int64_t *ret_value);
 bool json_bool(const struct json *v, bool *ret_value);
@@ -42,10 +43,10 @@ bool json_each(const struct json *object, void **iter, struct str *ret_name,
 /* Compact, members in order. */
 void json_dump(const struct json *v, struct buf *out);
 
-/* What an object may hold, as rows. `offset` is where in the target struct the value goes: struct str
- * for JSON_STRING, int64_t for JSON_INT, bool for JSON_BOOL, const struct json * for the others.
- * `seen` (a bit per row, in order) tells which were present; JSON null counts as present only where
- * `nullable`, and leaves the target as it was. */
+/* What an object may hold, as rows. `offset` is where in the target struct the value goes: struct
+ * str for JSON_STRING, int64_t for JSON_INT, bool for JSON_BOOL, const struct json * for the
+ * others. `seen` (a bit per row, in order) tells which were present; JSON null counts as present
+ * only where `nullable`, and leaves the target as it was. */
 struct json_field {
 	const char *name;
 	enum json_type type;
@@ -56,10 +57,11 @@ struct json_field {
 
 enum json_fault { JSON_FAULT_NONE, JSON_FAULT_UNKNOWN, JSON_FAULT_TYPE, JSON_FAULT_MISSING };
 
-/* Fills `target`; at most 64 rows. On ERR_SYNTAX *ret_fault and *ret_name (borrowed) say what and which. */
-MUST_CHECK enum err json_fields(const struct json *object, const struct json_field *rows, size_t count,
-				void *target, uint64_t *ret_seen, enum json_fault *ret_fault,
-				struct str *ret_name);
+/* Fills `target`; at most 64 rows. On ERR_SYNTAX *ret_fault and *ret_name (borrowed) say what and
+ * which. */
+MUST_CHECK enum err json_fields(const struct json *object, const struct json_field *rows,
+				size_t count, void *target, uint64_t *ret_seen,
+				enum json_fault *ret_fault, struct str *ret_name);
 
 /* Writer. Nest at most JSON_DEPTH_MAX; the buffer's error is the writer's error. */
 struct jsonw {

@@ -1,5 +1,5 @@
-/* The writer: JSON straight into a buffer, without a tree. The one bool says whether a comma is due: it is
- * set by an opening bracket and by a key, and cleared by every finished value. */
+/* The writer: JSON straight into a buffer, without a tree. The one bool says whether a comma is
+ * due: it is set by an opening bracket and by a key, and cleared by every finished value. */
 #include "base/json.h"
 
 #include <assert.h>
@@ -139,7 +139,8 @@ void jsonw_raw(struct jsonw *w, struct str json)
 	buf_str(w->out, json);
 }
 
-/* 17 digits give every double back; a whole number keeps its ".0", so that a real is read as a real. */
+/* 17 digits give every double back; a whole number keeps its ".0", so that a real is read as a
+ * real. */
 static void real(struct jsonw *w, double v)
 {
 	char text[32];

@@ -5,37 +5,37 @@
 
 enum {
 	/* JSON and JOSE (security rules J1, J10) */
-	JSON_DEPTH_MAX = 16,	      /* no document of ours nests past 6 */
-	JWT_SIZE_MAX = 8192,	      /* fits every proxy's header line */
-	JOSE_HEADER_MAX = 1024,	      /* alg, typ, kid and room for what we refuse by name */
-	KID_MAX = 128,		      /* opaque bytes of a foreign kid */
-	JWKS_SIZE_MAX = 65536,	      /* a set we read; ours stays under 4 KiB */
-	RSA_BITS_MIN = 2048,	      /* RFC 7518 3.3 */
-	RSA_BITS_MAX = 4096,	      /* verification cost grows with the square */
+	JSON_DEPTH_MAX = 16,	/* no document of ours nests past 6 */
+	JWT_SIZE_MAX = 8192,	/* fits every proxy's header line */
+	JOSE_HEADER_MAX = 1024, /* alg, typ, kid and room for what we refuse by name */
+	KID_MAX = 128,		/* opaque bytes of a foreign kid */
+	JWKS_SIZE_MAX = 65536,	/* a set we read; ours stays under 4 KiB */
+	RSA_BITS_MIN = 2048,	/* RFC 7518 3.3 */
+	RSA_BITS_MAX = 4096,	/* verification cost grows with the square */
 	SIGNATURE_MAX = RSA_BITS_MAX / 8,
 
 	/* HTTP */
-	HTTP_TARGET_MAX = 2048,	      /* path and query; no endpoint of ours takes more */
-	HTTP_HEADERS_MAX = 16384,     /* with a JWT and a proxy's additions */
-	FORM_SIZE_MAX = 16384,	      /* token endpoint: two JWTs at the most */
+	HTTP_TARGET_MAX = 2048,	  /* path and query; no endpoint of ours takes more */
+	HTTP_HEADERS_MAX = 16384, /* with a JWT and a proxy's additions */
+	FORM_SIZE_MAX = 16384,	  /* token endpoint: two JWTs at the most */
 	FORM_PARAMS_MAX = 64,
-	ADMIN_BODY_MAX = 65536,	      /* one object with its lists */
+	ADMIN_BODY_MAX = 65536,		/* one object with its lists */
 	BODIES_IN_FLIGHT_MAX = 8 << 20, /* all connections together */
 	REQUEST_ARENA_MAX = 256 << 10,
 
 	/* names and lists of the registry */
-	ID_MAX = 255,		      /* client id, user id, user name */
+	ID_MAX = 255, /* client id, user id, user name */
 	URI_MAX = 512,
 	SCOPE_TOKEN_MAX = 128,
-	SCOPE_MAX = 2048,	      /* a whole scope parameter */
-	SCOPES_MAX = 64,	      /* tokens in one list */
-	AUDIENCES_MAX = 16,	      /* RFC 8707 resources of one request or client */
+	SCOPE_MAX = 2048,   /* a whole scope parameter */
+	SCOPES_MAX = 64,    /* tokens in one list */
+	AUDIENCES_MAX = 16, /* RFC 8707 resources of one request or client */
 	ROLES_MAX = 32,
-	SECRETS_PER_CLIENT_MAX = 8,   /* each may cost a comparison per request */
+	SECRETS_PER_CLIENT_MAX = 8, /* each may cost a comparison per request */
 	CLAIMS_MAX = 16,
-	CLAIMS_SIZE_MAX = 2048,	      /* custom claims must not crowd out JWT_SIZE_MAX */
+	CLAIMS_SIZE_MAX = 2048, /* custom claims must not crowd out JWT_SIZE_MAX */
 	LABEL_MAX = 64,
-	PASSWORD_MAX = 1024,	      /* refused above, never truncated */
+	PASSWORD_MAX = 1024, /* refused above, never truncated */
 	OPERATOR_SECRET_MIN = 24,
 	PAGE_SIZE_DEFAULT = 50,
 	PAGE_SIZE_MAX = 500,
@@ -45,15 +45,16 @@ enum {
 	CLIENT_CACHE_ABSENT_MAX = 512, /* strangers' guesses must not push out real clients */
 	WRITER_QUEUE_MAX = 1024,
 	WRITER_BATCH_MAX = 64,
-	HASH_QUEUE_MAX = 64,	      /* 64 * 18 ms / 2 lanes: about half a second of waiting */
+	HASH_QUEUE_MAX = 64, /* 64 * 18 ms / 2 lanes: about half a second of waiting */
 	BLOCKING_QUEUE_MAX = 256,
 
 	/* access tokens */
 	ACCESS_TTL_MIN = 10,
-	ACCESS_TTL_MAX = 86400,	      /* a stolen token lives no longer; keys and revocations are kept for it */
+	ACCESS_TTL_MAX =
+		86400, /* a stolen token lives no longer; keys and revocations are kept for it */
 
 	/* refresh tokens */
-	REFRESH_RETRY_MAX = 100,      /* lost answers and parallel tabs per generation */
+	REFRESH_RETRY_MAX = 100, /* lost answers and parallel tabs per generation */
 
 	/* password attempts (per user and network) */
 	LOGIN_FAILURES_FREE = 10,

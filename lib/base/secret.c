@@ -1,5 +1,5 @@
-/* Secrets on libsodium. BLAKE2b's own parameter block separates "derive a key" from "authenticate a list":
- * one root key may serve both without an output of one ever being an output of the other. */
+/* Secrets on libsodium. BLAKE2b's own parameter block separates "derive a key" from "authenticate a
+ * list": one root key may serve both without an output of one ever being an output of the other. */
 #include "base/secret.h"
 
 #include <assert.h>
@@ -7,7 +7,8 @@
 
 enum { MAC_MIN = 8, MAC_MAX = 64 };
 
-static const unsigned char derive_domain[crypto_generichash_blake2b_PERSONALBYTES] = "chancery.derive";
+static const unsigned char derive_domain[crypto_generichash_blake2b_PERSONALBYTES] =
+	"chancery.derive";
 
 enum err secret_library_init(void)
 {
@@ -38,10 +39,9 @@ void secret_wipe(struct secret *s)
 /* libsodium's hash functions fail on sizes out of range only, and ours are constants. */
 void secret_derive(const struct secret *root, const char *label, struct secret *ret_key)
 {
-	int failed = crypto_generichash_blake2b_salt_personal(ret_key->b, SECRET_LEN,
-							      (const unsigned char *)label,
-							      strlen(label), root->b, SECRET_LEN,
-							      NULL, derive_domain);
+	int failed = crypto_generichash_blake2b_salt_personal(
+		ret_key->b, SECRET_LEN, (const unsigned char *)label, strlen(label), root->b,
+		SECRET_LEN, NULL, derive_domain);
 
 	assert(!failed);
 	(void)failed;
@@ -56,13 +56,14 @@ static void add_length(crypto_generichash_state *state, uint64_t n)
 	crypto_generichash_update(state, le, sizeof(le));
 }
 
-/* libsodium documents 16 bytes as the shortest output; shorter ones are the front of a 16-byte one. */
+/* libsodium documents 16 bytes as the shortest output; shorter ones are the front of a 16-byte one.
+ */
 void secret_mac(const struct secret *key, const struct str *parts, size_t count, void *ret_mac,
 		size_t mac_len)
 {
 	unsigned char full[MAC_MAX];
-	size_t full_len = mac_len < crypto_generichash_BYTES_MIN ? crypto_generichash_BYTES_MIN :
-								   mac_len;
+	size_t full_len = mac_len < crypto_generichash_BYTES_MIN ? crypto_generichash_BYTES_MIN
+								 : mac_len;
 	crypto_generichash_state state;
 
 	assert(mac_len >= MAC_MIN && mac_len <= MAC_MAX);

@@ -1,7 +1,8 @@
 /* Key material and what may be done with it: compare in constant time, derive, authenticate, wipe.
  *
  * A struct secret is always 32 bytes. It has no printer, so that it cannot be logged by accident.
- * Lists given to secret_mac are encoded with their lengths, so that ("ab","c") and ("a","bc") differ. */
+ * Lists given to secret_mac are encoded with their lengths, so that ("ab","c") and ("a","bc")
+ * differ. */
 #ifndef CHANCERY_BASE_SECRET_H
 #define CHANCERY_BASE_SECRET_H
 

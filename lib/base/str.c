@@ -1,5 +1,5 @@
-/* Borrowed runs of bytes: comparing, cutting, checking. Nothing here allocates, and nothing here reads a
- * byte past the length, so that text straight from the network needs no terminator. */
+/* Borrowed runs of bytes: comparing, cutting, checking. Nothing here allocates, and nothing here
+ * reads a byte past the length, so that text straight from the network needs no terminator. */
 #include "base/str.h"
 
 static unsigned char lower(char c)
@@ -133,28 +133,26 @@ static bool is_continuation(unsigned char c)
 	return (c & 0xc0) == 0x80;
 }
 
-/* Length of the one well-formed sequence at p (RFC 3629 4), 0 if there is none in n bytes. The bounds on
- * the second byte keep out overlong forms (E0, F0), surrogates (ED) and what is above U+10FFFF (F4). */
+/* Length of the one well-formed sequence at p (RFC 3629 4), 0 if there is none in n bytes. The
+ * bounds on the second byte keep out overlong forms (E0, F0), surrogates (ED) and what is above
+ * U+10FFFF (F4). */
 static size_t utf8_sequence(const unsigned char *p, size_t n)
 {
 	static const struct {
 		unsigned char first_lo, first_hi, second_lo, second_hi, length;
 	} forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
 		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
 	};
 	size_t i = 0;
 
 	while (i < sizeof(forms) / sizeof(forms[0]) && p[0] > forms[i].first_hi)
 		i++;
-	if (i == sizeof(forms) / sizeof(forms[0]) || p[0] < forms[i].first_lo || n < forms[i].length)
+	if (i == sizeof(forms) / sizeof(forms[0]) || p[0] < forms[i].first_lo ||
+	    n < forms[i].length)
 		return 0;
 	if (forms[i].length > 1 && (p[1] < forms[i].second_lo || p[1] > forms[i].second_hi))
 		return 0;

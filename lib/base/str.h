@@ -40,13 +40,14 @@ bool str_ends(struct str s, struct str suffix);
 /* Orders by unsigned bytes, a prefix first: <0, 0, >0. */
 int str_compare(struct str a, struct str b);
 
-/* Cuts the part before the first `sep` off *rest. False when nothing is left; "a,,b" gives "a", "", "b";
- * a separator at the very end adds no part: "a," gives "a". */
+/* Cuts the part before the first `sep` off *rest. False when nothing is left; "a,,b" gives "a", "",
+ * "b"; a separator at the very end adds no part: "a," gives "a". */
 bool str_next(struct str *rest, char sep, struct str *ret_part);
 /* Removes ASCII space and tab at both ends. */
 struct str str_trim(struct str s);
 
-/* Decimal, optional '-', no spaces, no leading '+', whole string: else ERR_SYNTAX. Outside: ERR_LIMIT. */
+/* Decimal, optional '-', no spaces, no leading '+', whole string: else ERR_SYNTAX. Outside:
+ * ERR_LIMIT. */
 MUST_CHECK enum err str_to_i64(struct str s, int64_t min, int64_t max, int64_t *ret_value);
 
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */

@@ -1,5 +1,5 @@
-/* The table of signature algorithms. Exact names only: a reader that takes "rs256" or a prefix is one that
- * can be talked into something (RFC 8725 3.1). */
+/* The table of signature algorithms. Exact names only: a reader that takes "rs256" or a prefix is
+ * one that can be talked into something (RFC 8725 3.1). */
 #include "jose/alg.h"
 
 static const struct {

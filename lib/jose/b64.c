@@ -1,6 +1,6 @@
-/* base64 on libsodium: it has no tables that a secret could index, refuses characters outside the alphabet
- * and non-zero trailing bits, and requires or forbids padding as told. What it lacks is a limit that
- * tells "too long" from "malformed", and an output that grows. */
+/* base64 on libsodium: it has no tables that a secret could index, refuses characters outside the
+ * alphabet and non-zero trailing bits, and requires or forbids padding as told. What it lacks is a
+ * limit that tells "too long" from "malformed", and an output that grows. */
 #include "jose/b64.h"
 
 #include <sodium.h>
@@ -11,7 +11,8 @@ enum { CHUNK = 192 }; /* a multiple of 3: chunks join without padding */
 
 void b64url_encode_z(const void *p, size_t n, char *ret_text)
 {
-	sodium_bin2base64(ret_text, B64URL_LEN(n) + 1, p, n, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(ret_text, B64URL_LEN(n) + 1, p, n,
+			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 void b64url_encode(struct buf *out, const void *p, size_t n)

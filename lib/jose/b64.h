@@ -1,4 +1,5 @@
-/* base64url without padding (RFC 7515 2), strict and canonical: no white space, no padding, no '+' or
+/* base64url without padding (RFC 7515 2), strict and canonical: no white space, no padding, no '+'
+ * or
  * '/', unused trailing bits zero. A second spelling of the same bytes would be a second token. */
 #ifndef CHANCERY_JOSE_B64_H
 #define CHANCERY_JOSE_B64_H

@@ -1,7 +1,7 @@
-/* Public keys. Whatever form a key comes in, it is first taken apart into its public numbers, the numbers
- * are checked, and a fresh EVP_PKEY is built from them (public_key.c). So one set of checks guards all
- * three ways in, the private half of a foreign EVP_PKEY is never carried along, and what is exported is
- * always canonical. */
+/* Public keys. Whatever form a key comes in, it is first taken apart into its public numbers, the
+ * numbers are checked, and a fresh EVP_PKEY is built from them (public_key.c). So one set of checks
+ * guards all three ways in, the private half of a foreign EVP_PKEY is never carried along, and what
+ * is exported is always canonical. */
 #include "jose/jwk.h"
 
 #include <stdlib.h>
@@ -31,8 +31,8 @@ static const struct {
 	[ALG_RS256] = { NULL, "n", "e" },    /* RFC 7518 6.3.1 */
 };
 
-/* RFC 7518 6.2.2, 6.3.2, 6.4: members of private and symmetric keys. Who publishes one of them has lost
- * that key. */
+/* RFC 7518 6.2.2, 6.3.2, 6.4: members of private and symmetric keys. Who publishes one of them has
+ * lost that key. */
 static bool has_private_member(const struct json *object)
 {
 	static const char *const names[] = { "d", "p", "q", "dp", "dq", "qi", "oth", "k" };
@@ -94,7 +94,8 @@ static enum alg alg_of_kty(struct str kty)
 	return ALG_UNKNOWN;
 }
 
-/* kty decides; alg and crv must agree with it (RFC 7517 4.1, 4.4; RFC 7518 6.2.1.1; RFC 8725 3.1). */
+/* kty decides; alg and crv must agree with it (RFC 7517 4.1, 4.4; RFC 7518 6.2.1.1; RFC 8725 3.1).
+ */
 static enum err read_alg(const struct json *object, enum alg *ret_alg)
 {
 	struct str kty, name = STR_NONE, curve = STR_NONE;

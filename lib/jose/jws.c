@@ -1,6 +1,6 @@
-/* Compact JWS, in the order of RFC 7515 5.2. Parsing decides what the text says and verifying whether the
- * key agrees; the header never chooses either the key or the algorithm, it is only compared (RFC 8725
- * 3.1: HS256 with a public key as the secret, `none`, an embedded `jwk`). */
+/* Compact JWS, in the order of RFC 7515 5.2. Parsing decides what the text says and verifying
+ * whether the key agrees; the header never chooses either the key or the algorithm, it is only
+ * compared (RFC 8725 3.1: HS256 with a public key as the secret, `none`, an embedded `jwk`). */
 #include "jose/jws.h"
 
 #include <openssl/evp.h>
@@ -70,9 +70,9 @@ static enum err header_string(struct arena *a, const struct json *header, const 
 	return ret_value->p ? ERR_OK : ERR_NOMEM;
 }
 
-/* Parameters that change what the rest means. We understand no extension, so any `crit` names one we do
- * not understand or is malformed (RFC 7515 4.1.11, CVE-2025-59420); `b64` (RFC 7797), `zip` and `enc`
- * would make other bytes of the payload (CVE-2024-28180). */
+/* Parameters that change what the rest means. We understand no extension, so any `crit` names one
+ * we do not understand or is malformed (RFC 7515 4.1.11, CVE-2025-59420); `b64` (RFC 7797), `zip`
+ * and `enc` would make other bytes of the payload (CVE-2024-28180). */
 static bool has_refused_member(const struct json *header)
 {
 	static const char *const names[] = { "crit", "b64", "zip", "enc" };
@@ -137,8 +137,8 @@ enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws)
 	return ERR_OK;
 }
 
-/* r and s must be in [1, n-1] (RFC 7518 3.4, CVE-2022-21449: zeros verified under any key). The numbers
- * are public; the comparison may take as long as it likes. */
+/* r and s must be in [1, n-1] (RFC 7518 3.4, CVE-2022-21449: zeros verified under any key). The
+ * numbers are public; the comparison may take as long as it likes. */
 static bool scalar_in_range(const unsigned char x[SCALAR_LEN])
 {
 	static const unsigned char zero[SCALAR_LEN];
@@ -180,8 +180,10 @@ static size_t der_signature(const unsigned char rs[ES256_LEN], unsigned char out
 	return n;
 }
 
-/* Both our algorithms sign the SHA-256 of the signing input. `rsa_padding` 0: the key is not RSA. */
-static enum err verify_digest(EVP_PKEY *pkey, int rsa_padding, struct str input, struct str signature)
+/* Both our algorithms sign the SHA-256 of the signing input. `rsa_padding` 0: the key is not RSA.
+ */
+static enum err verify_digest(EVP_PKEY *pkey, int rsa_padding, struct str input,
+			      struct str signature)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *key_ctx = NULL; /* the digest context's own */

@@ -18,14 +18,15 @@ struct jws {
 	size_t signature_len;
 };
 
-/* RFC 7515 5.2 steps 1 to 7: three segments, strict base64url, header a JSON object without duplicate
- * names. Refused: more than JWT_SIZE_MAX, `crit` in any form (4.1.11), `b64`, `zip`, `enc`, an unknown
- * `alg` (ERR_UNSUPPORTED). `jku`, `jwk`, `x5u`, `x5c` never choose a key. Everything is borrowed from
- * `token` or the arena. ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT, ERR_NOMEM. */
+/* RFC 7515 5.2 steps 1 to 7: three segments, strict base64url, header a JSON object without
+ * duplicate names. Refused: more than JWT_SIZE_MAX, `crit` in any form (4.1.11), `b64`, `zip`,
+ * `enc`, an unknown `alg` (ERR_UNSUPPORTED). `jku`, `jwk`, `x5u`, `x5c` never choose a key.
+ * Everything is borrowed from `token` or the arena. ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT,
+ * ERR_NOMEM. */
 MUST_CHECK enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws);
 
-/* RFC 7515 5.2 step 8. The key's algorithm must equal the header's: ERR_UNSUPPORTED. ES256: exactly 64
- * bytes, r and s in [1, n-1]; RS256: exactly the modulus length. ERR_BAD_SIGNATURE. */
+/* RFC 7515 5.2 step 8. The key's algorithm must equal the header's: ERR_UNSUPPORTED. ES256: exactly
+ * 64 bytes, r and s in [1, n-1]; RS256: exactly the modulus length. ERR_BAD_SIGNATURE. */
 MUST_CHECK enum err jws_verify(const struct jws *jws, const struct jwk *key);
 
 #endif

@@ -1,5 +1,6 @@
-/* The claims of a token. Everything is read before anything is judged, and what is read is exact: a claim
- * of another type is never coerced, a missing one never defaulted (RFC 7519 4.1, RFC 9068 2.2 and 4). */
+/* The claims of a token. Everything is read before anything is judged, and what is read is exact: a
+ * claim of another type is never coerced, a missing one never defaulted (RFC 7519 4.1, RFC 9068 2.2
+ * and 4). */
 #include "jose/jwt.h"
 
 #define TIME_LIMIT 9007199254740992.0 /* 2^53: beyond it a double skips seconds */
@@ -127,7 +128,8 @@ static bool is_explained(enum jwt_verdict v)
 	return v == JWT_OK || v == JWT_EXPIRED || v == JWT_NOT_YET || v == JWT_WRONG_AUDIENCE;
 }
 
-enum jwt_verdict jwt_check(const struct jws *jws, const struct jwt_expect *expect, struct jwt *ret_jwt)
+enum jwt_verdict jwt_check(const struct jws *jws, const struct jwt_expect *expect,
+			   struct jwt *ret_jwt)
 {
 	struct jwt jwt = { .exp = -1, .iat = -1 };
 	enum jwt_verdict v = JWT_MALFORMED;

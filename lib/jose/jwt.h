@@ -16,28 +16,32 @@ struct jwt {
 };
 
 struct jwt_expect {
-	struct str typ;	  /* compared without case and without "application/" (RFC 9068 4, RFC 7515 4.1.9) */
-	struct str iss;	  /* byte-equal */
-	struct str aud;	  /* must be among the token's; absent: not checked */
+	struct str typ; /* compared without case and without "application/" (RFC 9068 4, RFC
+			   7515 4.1.9) */
+	struct str iss; /* byte-equal */
+	struct str aud; /* must be among the token's; absent: not checked */
 	int64_t now;
-	int64_t skew;	  /* seconds, at most JWT_SKEW_MAX, for exp, nbf and iat */
+	int64_t skew; /* seconds, at most JWT_SKEW_MAX, for exp, nbf and iat */
 };
 
 enum jwt_verdict {
 	JWT_OK,
-	JWT_MALFORMED,	/* payload no object, a claim of a wrong type or out of range, too many audiences */
+	JWT_MALFORMED,	   /* payload no object, a claim of a wrong type or out of range, too many
+			      audiences */
 	JWT_MISSING_CLAIM, /* one of iss exp aud sub iat jti client_id */
 	JWT_WRONG_TYPE,
 	JWT_WRONG_ISSUER,
 	JWT_WRONG_AUDIENCE,
 	JWT_EXPIRED,
-	JWT_NOT_YET,	/* nbf, or iat more than the skew ahead */
-	JWT_UNREAD,	/* no memory to read it: nothing is known about the token */
+	JWT_NOT_YET, /* nbf, or iat more than the skew ahead */
+	JWT_UNREAD,  /* no memory to read it: nothing is known about the token */
 };
 
-/* NumericDate may be integer or real, 0 <= v < 2^53 (RFC 7519 2). Fills ret_jwt (caller: jwt_done) when
- * the verdict is JWT_OK, JWT_EXPIRED, JWT_NOT_YET or JWT_WRONG_AUDIENCE, so that a tool can explain. */
-enum jwt_verdict jwt_check(const struct jws *jws, const struct jwt_expect *expect, struct jwt *ret_jwt);
+/* NumericDate may be integer or real, 0 <= v < 2^53 (RFC 7519 2). Fills ret_jwt (caller: jwt_done)
+ * when the verdict is JWT_OK, JWT_EXPIRED, JWT_NOT_YET or JWT_WRONG_AUDIENCE, so that a tool can
+ * explain. */
+enum jwt_verdict jwt_check(const struct jws *jws, const struct jwt_expect *expect,
+			   struct jwt *ret_jwt);
 void jwt_done(struct jwt *jwt);
 /* A sentence: "the token has expired". */
 const char *jwt_verdict_text(enum jwt_verdict v);

@@ -1,6 +1,6 @@
-/* Public numbers from and to OpenSSL 3, through EVP_PKEY and parameters only. The checks are ours, because
- * OpenSSL builds an RSA key from any two numbers; EVP_PKEY_public_check would test them for being
- * prime-free, at a millisecond a key, and refuse e = 3, which RFC 7518 permits. */
+/* Public numbers from and to OpenSSL 3, through EVP_PKEY and parameters only. The checks are ours,
+ * because OpenSSL builds an RSA key from any two numbers; EVP_PKEY_public_check would test them for
+ * being prime-free, at a millisecond a key, and refuse e = 3, which RFC 7518 permits. */
 #include "jose/public_key.h"
 
 #include <limits.h>
@@ -31,19 +31,21 @@ static size_t bit_length(const struct public_number *x)
 {
 	size_t bits = x->n * 8;
 
-	for (unsigned char top = x->b[0]; !(top & 0x80) && bits > 0; top = (unsigned char)(top << 1))
+	for (unsigned char top = x->b[0]; !(top & 0x80) && bits > 0;
+	     top = (unsigned char)(top << 1))
 		bits--;
 	return bits;
 }
 
-/* RFC 7518 2, Base64urlUInt: the fewest octets. A leading zero would be a second spelling of one key. */
+/* RFC 7518 2, Base64urlUInt: the fewest octets. A leading zero would be a second spelling of one
+ * key. */
 static bool is_minimal(const struct public_number *x)
 {
 	return x->n > 0 && x->b[0] != 0;
 }
 
-/* RFC 7518 3.3: 2048 bits or more. An even modulus or exponent, or an exponent of 1, is no RSA key: with
- * e = 1 every message is its own signature. */
+/* RFC 7518 3.3: 2048 bits or more. An even modulus or exponent, or an exponent of 1, is no RSA key:
+ * with e = 1 every message is its own signature. */
 static enum err check_rsa(const struct public_number *n, const struct public_number *e)
 {
 	if (!is_minimal(n) || !is_minimal(e) || !is_odd(n) || !is_odd(e))
@@ -91,8 +93,8 @@ static enum err build_rsa(const struct public_key *key, EVP_PKEY **ret_pkey)
 	return result;
 }
 
-/* OpenSSL refuses coordinates of p or more and points off the curve while it reads the point; that stops
- * invalid-curve keys. The cofactor is 1, so every such point is of the right order. */
+/* OpenSSL refuses coordinates of p or more and points off the curve while it reads the point; that
+ * stops invalid-curve keys. The cofactor is 1, so every such point is of the right order. */
 static enum err build_ec(const struct public_key *key, EVP_PKEY **ret_pkey)
 {
 	char group[] = "P-256";
@@ -171,8 +173,8 @@ enum err public_key_of(const struct evp_pkey_st *pkey, struct public_key *ret_ke
 	if (EVP_PKEY_is_a(pkey, "EC") && is_p256(pkey)) {
 		ret_key->alg = ALG_ES256;
 		e = number_of(pkey, OSSL_PKEY_PARAM_EC_PUB_X, P256_COORDINATE_LEN, &ret_key->first);
-		return e ? e :
-			   number_of(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, P256_COORDINATE_LEN,
+		return e ? e
+			 : number_of(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, P256_COORDINATE_LEN,
 				     &ret_key->second);
 	}
 	return ERR_UNSUPPORTED;

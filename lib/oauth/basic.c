@@ -1,5 +1,5 @@
-/* The Authorization header. Both steps are strict, because two readings of one header are two identities:
- * what decides who is calling must have one spelling. */
+/* The Authorization header. Both steps are strict, because two readings of one header are two
+ * identities: what decides who is calling must have one spelling. */
 #include "oauth/basic.h"
 
 #include "base/limits.h"
@@ -26,7 +26,8 @@ enum err auth_split(struct str header, struct str *ret_scheme, struct str *ret_c
 }
 
 /* RFC 7617 2: the first colon ends the id; RFC 6749 2.3.1: each half was form-encoded before. */
-static enum err split_pair(struct arena *a, struct str pair, struct str *ret_id, struct str *ret_secret)
+static enum err split_pair(struct arena *a, struct str pair, struct str *ret_id,
+			   struct str *ret_secret)
 {
 	const char *colon = pair.n ? memchr(pair.p, ':', pair.n) : NULL;
 	struct str id, secret;

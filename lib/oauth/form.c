@@ -37,8 +37,8 @@ static int next_byte(struct str text, size_t *i)
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
-/* NUL would cut the value for whoever reads it as a C string, CR and LF would end a line in a header or a
- * log; no parameter of RFC 6749 appendix A may hold one. */
+/* NUL would cut the value for whoever reads it as a C string, CR and LF would end a line in a
+ * header or a log; no parameter of RFC 6749 appendix A may hold one. */
 static bool is_allowed(int byte)
 {
 	return byte > 0 && byte != '\r' && byte != '\n';

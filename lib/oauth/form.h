@@ -1,5 +1,6 @@
-/* application/x-www-form-urlencoded, as the token endpoint reads it (RFC 6749 3.2, appendix B). Our own
- * parser, because libmicrohttpd's folds duplicates and cuts at NUL (CVE-2021-3466, CVE-2023-27371).
+/* application/x-www-form-urlencoded, as the token endpoint reads it (RFC 6749 3.2, appendix B). Our
+ * own parser, because libmicrohttpd's folds duplicates and cuts at NUL (CVE-2021-3466,
+ * CVE-2023-27371).
  *
  * Refused: a bad escape, NUL or invalid UTF-8 (also after decoding), bare CR or LF, more than
  * FORM_PARAMS_MAX parameters, and any name twice (RFC 6749 3.2) except `resource` and `audience`
@@ -21,7 +22,8 @@ struct form {
 	size_t count;
 };
 
-/* Decoded copies live in the arena. ERR_SYNTAX, ERR_CONFLICT (a name twice), ERR_LIMIT, ERR_NOMEM. */
+/* Decoded copies live in the arena. ERR_SYNTAX, ERR_CONFLICT (a name twice), ERR_LIMIT, ERR_NOMEM.
+ */
 MUST_CHECK enum err form_parse(struct arena *a, struct str body, struct form *ret_form);
 /* STR_NONE when absent or empty. */
 struct str form_get(const struct form *f, const char *name);

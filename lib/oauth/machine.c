@@ -1,5 +1,6 @@
-/* Machine secrets as text. The checksum is no protection: it tells a mistyped or truncated secret from a
- * guessed one, and lets a scanner be sure of what it found. What protects is 256 random bits, or the MAC. */
+/* Machine secrets as text. The checksum is no protection: it tells a mistyped or truncated secret
+ * from a guessed one, and lets a scanner be sure of what it found. What protects is 256 random
+ * bits, or the MAC. */
 #include "oauth/machine.h"
 
 #include <assert.h>

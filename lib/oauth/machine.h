@@ -1,5 +1,5 @@
-/* Machine secrets: 256 random bits or more, prefixed so that scanners find them, checksummed so that a
- * typing error is told from a guess without touching the database.
+/* Machine secrets: 256 random bits or more, prefixed so that scanners find them, checksummed so
+ * that a typing error is told from a guess without touching the database.
  *
  *   text = prefix base64url( payload || crc32(prefix || payload), big-endian )
  *
@@ -17,8 +17,8 @@ void machine_write(struct buf *out, const char *prefix, const void *payload, siz
 /* Strict: exact prefix, canonical base64url, exactly n bytes, right checksum. ERR_SYNTAX. */
 MUST_CHECK enum err machine_read(struct str text, const char *prefix, void *ret_payload, size_t n);
 
-/* A refresh token names a login and a generation and carries a MAC over everything that makes it this
- * one: neither the database (which holds the seed) nor the key alone can produce it.
+/* A refresh token names a login and a generation and carries a MAC over everything that makes it
+ * this one: neither the database (which holds the seed) nor the key alone can produce it.
  *
  * payload = key id (1) || login id (16) || n (4, big-endian) || MAC (32)
  * MAC     = secret_mac(key, "refresh", issuer, epoch, login id, client id, n, seed) */

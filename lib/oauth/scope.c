@@ -1,5 +1,5 @@
-/* Scope lists. They are short (SCOPES_MAX), so membership is a walk along the list and nothing is sorted:
- * the order the client wrote is the order it reads back. */
+/* Scope lists. They are short (SCOPES_MAX), so membership is a walk along the list and nothing is
+ * sorted: the order the client wrote is the order it reads back. */
 #include "oauth/scope.h"
 
 /* RFC 6749 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) */

@@ -11,8 +11,9 @@ struct scope {
 	size_t count;
 };
 
-/* Tokens are borrowed from `text`. Leading, trailing or doubled spaces, other characters: ERR_SYNTAX.
- * Too many or too long: ERR_LIMIT. A token twice counts once. Empty text: an empty list. */
+/* Tokens are borrowed from `text`. Leading, trailing or doubled spaces, other characters:
+ * ERR_SYNTAX. Too many or too long: ERR_LIMIT. A token twice counts once. Empty text: an empty
+ * list. */
 MUST_CHECK enum err scope_parse(struct str text, struct scope *ret_scope);
 bool scope_token_valid(struct str token);
 bool scope_has(const struct scope *s, struct str token);

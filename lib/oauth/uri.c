@@ -1,5 +1,6 @@
-/* URIs by the grammar of RFC 3986 3, and no further: nothing is decoded, lower-cased or resolved, because
- * two parsers that repair the same text differently are how redirect and audience checks get bypassed. */
+/* URIs by the grammar of RFC 3986 3, and no further: nothing is decoded, lower-cased or resolved,
+ * because two parsers that repair the same text differently are how redirect and audience checks
+ * get bypassed. */
 #include "oauth/uri.h"
 
 #include <arpa/inet.h>
@@ -80,7 +81,8 @@ static struct str take_until(struct str *rest, const char *stops)
 	return str_n(rest->p - n, n);
 }
 
-/* "[" IPv6 "]" [ ":" port ]; `s` begins after the bracket. Zones and future versions have no place here. */
+/* "[" IPv6 "]" [ ":" port ]; `s` begins after the bracket. Zones and future versions have no place
+ * here. */
 static bool read_bracketed(struct str s, struct uri *uri)
 {
 	unsigned char address[16];
@@ -164,7 +166,8 @@ enum err uri_parse(struct str text, struct uri *ret_uri)
 
 static bool is_web(const struct uri *uri)
 {
-	return str_case_equal(uri->scheme, STR("https")) || str_case_equal(uri->scheme, STR("http"));
+	return str_case_equal(uri->scheme, STR("https")) ||
+	       str_case_equal(uri->scheme, STR("http"));
 }
 
 bool uri_is_resource(struct str text)

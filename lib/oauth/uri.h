@@ -1,5 +1,5 @@
-/* The little we need of RFC 3986: is this an absolute URI without fragment (RFC 8707 2), and what are an
- * issuer's parts (RFC 8414 2). No normalisation: identifiers compare byte for byte. */
+/* The little we need of RFC 3986: is this an absolute URI without fragment (RFC 8707 2), and what
+ * are an issuer's parts (RFC 8414 2). No normalisation: identifiers compare byte for byte. */
 #ifndef CHANCERY_OAUTH_URI_H
 #define CHANCERY_OAUTH_URI_H
 
@@ -12,12 +12,13 @@ struct uri {
 	bool has_query, has_fragment, has_userinfo;
 };
 
-/* Absolute, printable ASCII, at most URI_MAX. `urn:x` parses with empty host. ERR_SYNTAX, ERR_LIMIT. */
+/* Absolute, printable ASCII, at most URI_MAX. `urn:x` parses with empty host. ERR_SYNTAX,
+ * ERR_LIMIT. */
 MUST_CHECK enum err uri_parse(struct str text, struct uri *ret_uri);
 /* What `resource` and an api's audience may be: absolute, no fragment. */
 bool uri_is_resource(struct str text);
-/* "http" or "https", host, no query, fragment, userinfo or percent-encoding, no trailing slash, no empty
- * or dot segments. */
+/* "http" or "https", host, no query, fragment, userinfo or percent-encoding, no trailing slash, no
+ * empty or dot segments. */
 bool uri_is_issuer(struct str text, struct uri *ret_uri);
 /* 127.0.0.0/8, ::1 or the word localhost. */
 bool uri_host_is_loopback(struct str host);
