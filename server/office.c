@@ -10,7 +10,7 @@
 
 #include "base/fault.h"
 #include "server/audit.h"
-#include "server/db_lock.h"
+#include "server/dblock.h"
 #include "server/migrate.h"
 
 enum { PROVEN_SECRETS_MAX = 1024, BLOCKING_THREADS = 2, HASH_NICE = 10, HASH_THREADS_MAX = 16 };
@@ -209,14 +209,21 @@ static enum err open_keys(struct office *o, struct config_fault *fault)
 	return e ? say(fault, e, "the server's state cannot be read") : ERR_OK;
 }
 
+/* DIR/db/lock beside the database */
 static enum err take_lock(struct office *o, struct config_fault *fault)
 {
-	int64_t holder = 0;
-	enum err e = db_lock_take(o->config->storage.path.p, &o->lock, &holder);
+	struct str path = o->config->storage.path;
+	char lock[4096];
+	pid_t holder = 0;
+	enum err e;
 
+	while (path.n && path.p[path.n - 1] != '/')
+		path.n--;
+	snprintf(lock, sizeof(lock), "%.*slock", STR_ARG(path));
+	e = dblock_take(lock, &o->lock, &holder);
 	if (e == ERR_BUSY)
-		snprintf(fault->text, sizeof(fault->text), "the database is held by process %lld",
-			 (long long)holder);
+		snprintf(fault->text, sizeof(fault->text), "the database is held by process %ld",
+			 (long)holder);
 	else if (e)
 		say(fault, e, "the database's lock cannot be taken");
 	return e;
@@ -245,7 +252,7 @@ enum err office_open(struct office *o, struct config *config, bool migrate, int 
 {
 	enum err e;
 
-	*o = (struct office){ .config = config, .control = { control } };
+	*o = (struct office){ .config = config, .control = { .fd = control }, .lock = -1 };
 	env_system(&o->env);
 	o->app.env = &o->env;
 	o->app.started_at = o->env.now(&o->env);
@@ -282,7 +289,7 @@ void office_close(struct office *o)
 	db_close(o->db);
 	log_buf_done(&o->log);
 	log_free(app->log);
-	db_lock_release(o->lock);
+	dblock_drop(o->lock);
 	config_unref(o->config);
 	wipe(&app->derived, sizeof(app->derived));
 	if (o->control.fd >= 0)

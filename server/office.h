@@ -5,14 +5,12 @@
 
 #include "server/app.h"
 
-struct db_lock;
-
 struct office {
 	struct app app;
 	struct env env;
 	struct config *config;	       /* the one in force; the housekeeper replaces it */
 	struct db *db;		       /* a reader of the housekeeper's own */
-	struct db_lock *lock;
+	int lock;		       /* dblock.h; -1: not held */
 	struct keyring_store steps;    /* runs a store step through the lanes and waits */
 	struct signer_channel control;
 	struct log_buf log;
