@@ -1,0 +1,323 @@
+/* What every end-to-end test stands on: the real binary in a data directory of its own, plain HTTP
+ * requests to it, its command line, and a stand-in for systemd that starts it again.
+ *
+ * E2E_BINARY names the binary (a test build: some tests arm failpoints); E2E_LONG asks for the long form
+ * of what takes long. */
+import { spawn, spawnSync } from 'node:child_process';
+import { webcrypto } from 'node:crypto';
+import fs from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/* Debian 12's Node 18 has these behind a flag; jose and oauth4webapi look for them when called. */
+globalThis.crypto ??= webcrypto;
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
+
+export { sleep };
+export const binary = path.resolve(process.env.E2E_BINARY ?? '../../build/chancery');
+export const long = process.env.E2E_LONG === '1';
+export const top = path.resolve(import.meta.url.slice('file://'.length), '../../..');
+export const api = 'https://orders.example.com';
+export const password = 'correct horse battery staple';
+
+export async function freePort() {
+	const server = net.createServer();
+	await new Promise((done) => server.listen(0, '127.0.0.1', done));
+	const { port } = server.address();
+	await new Promise((done) => server.close(done));
+	return port;
+}
+
+/* Polls until `check` gives something true; the promise of "soon" with an end. */
+export async function until(check, what, milliseconds = 10_000) {
+	const end = Date.now() + milliseconds;
+	for (;;) {
+		const value = await check();
+		if (value)
+			return value;
+		if (Date.now() > end)
+			throw new Error(`not within ${milliseconds} ms: ${what}`);
+		await sleep(10);
+	}
+}
+
+/* A certificate authority and a certificate of it for 127.0.0.1 and localhost, made by openssl. */
+export function makeCertificate(folder) {
+	const run = (...args) => {
+		const done = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' });
+		if (done.status !== 0)
+			throw new Error(done.stderr);
+	};
+	const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+	fs.writeFileSync(path.join(folder, 'san'),
+		'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n');
+	run('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=test ca',
+		'-addext', 'keyUsage=critical,keyCertSign');
+	run('req', ...key, '-keyout', 'tls.key', '-out', 'tls.csr', '-subj', '/CN=127.0.0.1');
+	run('x509', '-req', '-in', 'tls.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2',
+		'-extfile', 'san', '-out', 'tls.pem');
+	fs.chmodSync(path.join(folder, 'tls.key'), 0o600);
+	return {
+		ca: path.join(folder, 'ca.pem'),
+		certificate: path.join(folder, 'tls.pem'),
+		key: path.join(folder, 'tls.key'),
+	};
+}
+
+/* One HTTP exchange on a pooled connection. Never throws for a status. */
+export function exchange(url, { method = 'GET', headers = {}, body, agent, ca, localAddress } = {}) {
+	const secure = url.startsWith('https:');
+	return new Promise((done, fail) => {
+		const request = (secure ? https : http).request(url, { method, headers, agent, ca, localAddress },
+			(response) => {
+				const parts = [];
+				response.on('data', (part) => parts.push(part));
+				response.on('error', fail);
+				response.on('end', () => {
+					const text = Buffer.concat(parts).toString();
+					let json;
+					try {
+						json = JSON.parse(text);
+					} catch {
+						json = undefined;
+					}
+					done({ status: response.statusCode, headers: response.headers, text, json });
+				});
+			});
+		request.on('error', fail);
+		request.end(body);
+	});
+}
+
+export const basic = (id, secret) =>
+	'Basic ' + Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64');
+
+/* Every server of this process; what a failed test leaves running must not outlive it. */
+const running = new Set();
+process.on('exit', () => {
+	for (const server of running)
+		server.kill();
+});
+
+export class Server {
+	static async make({ settings = {}, issuerPath = '', tls = false, start = true } = {}) {
+		const server = new Server();
+		server.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chy-'));
+		server.data = path.join(server.folder, 'data');
+		server.port = await freePort();
+		server.adminPort = await freePort();
+		server.origin = `${tls ? 'https' : 'http'}://127.0.0.1:${server.port}`;
+		server.issuer = server.origin + issuerPath;
+		server.settings = {
+			'server.address': `127.0.0.1:${server.port}`,
+			'admin.address': `127.0.0.1:${server.adminPort}`,
+			...settings,
+		};
+		if (tls) {
+			const made = makeCertificate(server.folder);
+			server.ca = fs.readFileSync(made.ca);
+			server.settings['server.tls.certificate'] = made.certificate;
+			server.settings['server.tls.key'] = made.key;
+		}
+		server.agent = new (tls ? https : http).Agent({ keepAlive: true, maxSockets: 256 });
+		const made = server.cli('init', '--issuer', server.issuer);
+		if (made.status !== 0)
+			throw new Error(`init: ${made.stderr}`);
+		running.add(server);
+		if (start)
+			await server.start();
+		return server;
+	}
+
+	/* The command line on this data directory; `input` is its standard input. */
+	cli(...args) {
+		const input = typeof args.at(-1) === 'object' ? args.pop().input : '';
+		return spawnSync(binary, ['--data', this.data, ...args], { input, encoding: 'utf8', timeout: 60_000 });
+	}
+
+	/* As cli, but must succeed; gives the JSON document it printed. */
+	json(...args) {
+		const done = this.cli('-o', 'json', ...args);
+		if (done.status !== 0)
+			throw new Error(`chancery ${args.join(' ')}: ${done.status}: ${done.stderr}`);
+		return done.stdout.trim() === '' ? undefined : JSON.parse(done.stdout);
+	}
+
+	launch({ env = {}, stderr } = {}) {
+		const sets = Object.entries(this.settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+		this.log ??= fs.openSync(path.join(this.folder, 'log'), 'a');
+		this.child = spawn(binary, ['--data', this.data, ...sets, 'serve'], {
+			env: { ...process.env, ...env },
+			stdio: ['ignore', this.log, stderr ?? this.log],
+		});
+		this.exited = new Promise((done) =>
+			this.child.once('exit', (status, signal) => done({ status, signal })));
+		return this.child;
+	}
+
+	async start(options) {
+		this.launch(options);
+		await this.ready();
+	}
+
+	async ready(milliseconds = 20_000) {
+		await until(async () => {
+			if (this.child.exitCode !== null || this.child.signalCode !== null)
+				throw new Error(`the server ended: ${this.logText().slice(-2000)}`);
+			return (await this.probe('/readyz')) === 200;
+		}, 'ready', milliseconds);
+	}
+
+	/* The status of a GET, or 0 when nobody answers. */
+	async probe(where) {
+		try {
+			return (await this.get(where)).status;
+		} catch {
+			return 0;
+		}
+	}
+
+	logText() {
+		return fs.readFileSync(path.join(this.folder, 'log'), 'utf8');
+	}
+
+	/* As a service manager would: whenever it ends, it is started again. */
+	supervise(options) {
+		this.launch(options);
+		this.kept = true;
+		const again = () => {
+			if (!this.kept)
+				return;
+			this.launch();
+			this.child.once('exit', again);
+		};
+		this.child.once('exit', again);
+	}
+
+	async stop(signal = 'SIGTERM') {
+		this.kept = false;
+		if (this.child && this.child.exitCode === null && this.child.signalCode === null)
+			this.child.kill(signal);
+		return this.exited;
+	}
+
+	kill() {
+		this.kept = false;
+		for (const pid of [...this.tree().slice(1), this.child?.pid]) {
+			try {
+				process.kill(pid, 'SIGKILL');
+			} catch {
+				/* gone already */
+			}
+		}
+	}
+
+	/* Ends everything and removes the folder. */
+	async done() {
+		const ended = await this.stop();
+		this.agent.destroy();
+		if (this.log !== undefined)
+			fs.closeSync(this.log);
+		running.delete(this);
+		fs.rmSync(this.folder, { recursive: true, force: true });
+		return ended;
+	}
+
+	/* [supervisor, then its children]: { pid, threads } */
+	tree() {
+		const pid = this.child?.pid;
+		try {
+			const text = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+			return [pid, ...text.split(' ').filter(Boolean).map(Number)];
+		} catch {
+			return [pid];
+		}
+	}
+
+	/* The child that listens, and the one that does not. */
+	children() {
+		const listening = (pid) => fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
+			try {
+				const target = fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
+				return this.listeners().has(target);
+			} catch {
+				return false;
+			}
+		});
+		const [, ...pids] = this.tree();
+		return { server: pids.find(listening), signer: pids.find((pid) => !listening(pid)) };
+	}
+
+	listeners() {
+		const port = this.port.toString(16).toUpperCase().padStart(4, '0');
+		const found = new Set();
+		for (const line of fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
+			const fields = line.trim().split(/\s+/);
+			if (fields[1]?.endsWith(`:${port}`) && fields[3] === '0A')
+				found.add(`socket:[${fields[9]}]`);
+		}
+		return found;
+	}
+
+	get(where, headers = {}) {
+		return exchange(this.origin + where, { headers, agent: this.agent, ca: this.ca });
+	}
+
+	/* A form to an endpoint; `client` is { client_id, client_secret } for Basic, or nothing. */
+	post(where, form, client, headers = {}) {
+		const body = typeof form === 'string' ? form : new URLSearchParams(form).toString();
+		return exchange(this.issuer + where, {
+			method: 'POST',
+			body,
+			agent: this.agent,
+			ca: this.ca,
+			headers: {
+				'content-type': 'application/x-www-form-urlencoded',
+				'content-length': Buffer.byteLength(body),
+				...(client ? { authorization: basic(client.client_id, client.client_secret) } : {}),
+				...headers,
+			},
+		});
+	}
+
+	token(form, client) {
+		return this.post('/oauth2/token', form, client);
+	}
+
+	async introspect(token, client) {
+		return (await this.post('/oauth2/introspect', { token }, client)).json;
+	}
+
+	/* The cast of most tests: an api, a client that may do everything, a user. */
+	furnish() {
+		this.json('api', 'create', api, '--scope', 'orders.read', '--scope', 'orders.write');
+		const client = this.client('shop', 'client_credentials', 'password', 'refresh_token');
+		this.user('alice');
+		return client;
+	}
+
+	client(id, ...grants) {
+		const options = grants.flatMap((grant) => grant.startsWith('--') ? grant.split('=') : ['--grant', grant]);
+		return this.json('client', 'create', id, ...options, '--scope', 'orders.read', '--scope', 'orders.write',
+			'--audience', api, '--introspect', api);
+	}
+
+	user(name) {
+		return this.json('user', 'create', name, '--password-stdin', { input: password });
+	}
+
+	async login(client, username = 'alice') {
+		const answer = await this.token({ grant_type: 'password', username, password }, client);
+		if (answer.status !== 200)
+			throw new Error(`login: ${answer.status} ${answer.text}`);
+		return answer.json;
+	}
+
+	refresh(token, client) {
+		return this.token({ grant_type: 'refresh_token', refresh_token: token }, client);
+	}
+}

@@ -1,0 +1,198 @@
+/* What happens to a running office: its processes are killed, it is told to stop or to reload, nobody reads
+ * its log, its disk fills. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { Server, sleep, until } from './helpers.mjs';
+
+let server, shop;
+
+before(async () => {
+	server = await Server.make({ start: false });
+	server.supervise();
+	await server.ready();
+	shop = server.furnish();
+});
+after(async () => server?.done());
+
+const cc = { grant_type: 'client_credentials' };
+const works = () => server.token(cc, shop).then((answer) => answer.status === 200, () => false);
+
+async function backAfterKilling(pid) {
+	const began = Date.now();
+	process.kill(pid, 'SIGKILL');
+	await until(() => !fs.existsSync(`/proc/${pid}`) ||
+		/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8')), 'killed');
+	await until(works, 'a token again', 10_000);
+	return Date.now() - began;
+}
+
+for (const who of ['signer', 'server', 'supervisor']) {
+	test(`killing_the_${who}_costs_less_than_two_seconds`, async () => {
+		assert.ok(await until(works, 'a token before'));
+		const login = await server.login(shop);
+		const pid = who === 'supervisor' ? server.child.pid : server.children()[who];
+		const took = await backAfterKilling(pid);
+		console.log(`# ${who}: ${took} ms`);
+		assert.ok(took <= 2000, `${took} ms`);
+		assert.equal((await server.refresh(login.refresh_token, shop)).status, 200);
+	});
+}
+
+test('no_process_is_left_behind_by_a_killed_supervisor', async () => {
+	const [supervisor, ...children] = server.tree();
+	process.kill(supervisor, 'SIGKILL');
+	await until(() => children.every((pid) => !fs.existsSync(`/proc/${pid}`)), 'children gone', 5000);
+	await until(works, 'a token again');
+});
+
+test('a_second_server_on_the_same_data_is_refused_and_names_the_holder', async () => {
+	const second = server.cli('--set', 'server.address=127.0.0.1:0', '--set', 'admin.address=off', '--set',
+		'admin.socket=off', 'serve');
+	assert.equal(second.status, 4, second.stderr);
+	assert.match(second.stderr, /\d+/);
+	assert.ok(await works());
+});
+
+test('sigterm_drains_and_loses_no_answer', async () => {
+	const one = await Server.make();
+	const client = one.furnish();
+	let sent = 0, answered = 0, stopping = false;
+	const load = Array.from({ length: 16 }, async () => {
+		for (;;) {
+			sent++;
+			try {
+				const answer = await one.token(cc, client);
+				answered++;
+				assert.ok([200, 503].includes(answer.status), answer.text);
+			} catch (error) {
+				/* refused at the door is no lost answer; a connection cut in the middle would be */
+				assert.ok(stopping, error.message);
+				assert.ok(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code), error.code);
+				return;
+			}
+		}
+	});
+	await sleep(300);
+	stopping = true;
+	const ended = await one.stop();
+	await Promise.all(load);
+	assert.deepEqual(ended, { status: 0, signal: null });
+	assert.ok(answered > 16 && sent - answered <= 16);
+	await one.done();
+});
+
+test('sighup_takes_a_good_configuration_and_keeps_the_old_for_a_bad_one', async () => {
+	const file = path.join(server.data, 'chancery.yaml');
+	const original = fs.readFileSync(file, 'utf8');
+	const lifetime = async () => (await server.token(cc, shop)).json.expires_in;
+	const metric = async (name) => {
+		const { text } = await (await fetch(`http://127.0.0.1:${server.adminPort}/metrics`)).text()
+			.then((text) => ({ text }));
+		return text.match(new RegExp(`^${name} (\\S+)$`, 'm'))?.[1];
+	};
+	assert.equal(await lifetime(), 600);
+	fs.writeFileSync(file, `${original}\ntokens:\n  client_credentials_ttl: 7m\n`);
+	process.kill(server.child.pid, 'SIGHUP');
+	await until(async () => (await lifetime()) === 420, 'the new lifetime', 5000);
+	assert.equal(await metric('chancery_config_last_reload_successful'), '1');
+	fs.writeFileSync(file, `${original}\ntokens:\n  client_credentials_ttl: 8m\n  no_such_option: 1\n`);
+	process.kill(server.child.pid, 'SIGHUP');
+	await until(async () => (await metric('chancery_config_last_reload_successful')) === '0', 'the failure told', 5000);
+	assert.equal(await lifetime(), 420);
+	fs.writeFileSync(file, original);
+	process.kill(server.child.pid, 'SIGHUP');
+	await until(async () => (await lifetime()) === 600, 'the old lifetime', 5000);
+});
+
+test('a_log_that_nobody_reads_holds_nobody_up', async () => {
+	const one = await Server.make({ start: false });
+	/* a pipe without a reader on the other end taking anything */
+	const fifo = path.join(one.folder, 'fifo');
+	spawnSync('mkfifo', [fifo]);
+	const end = fs.openSync(fifo, fs.constants.O_RDWR);
+	await one.start({ stderr: end });
+	const client = one.furnish();
+	for (let batch = 0; batch < 60; batch++) {
+		const answers = await Promise.all(Array.from({ length: 32 }, () => one.token(cc, client)));
+		assert.ok(answers.every((answer) => answer.status === 200));
+	}
+	const metrics = await (await fetch(`http://127.0.0.1:${one.adminPort}/metrics`)).text();
+	const dropped = Number(metrics.match(/^chancery_log\S*dropped\S* (\d+)$/m)?.[1] ?? 0);
+	assert.ok(dropped > 0, 'drops are counted');
+	await one.done();
+	fs.closeSync(end);
+});
+
+test('a_full_disk_refuses_writes_serves_keys_and_recovers', async (t) => {
+	const one = await Server.make({ start: false });
+	const db = path.join(one.data, 'db');
+	const kept = path.join(one.folder, 'kept');
+	fs.renameSync(db, kept);
+	fs.mkdirSync(db);
+	const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m,mode=0700', 'none', db]);
+	if (mounted.status !== 0) {
+		await one.done();
+		t.skip('no permission to mount a small file system');
+		return;
+	}
+	try {
+		fs.cpSync(kept, db, { recursive: true });
+		await one.start();
+		const client = one.furnish();
+		const login = await one.login(client);
+		const filler = path.join(db, 'filler');
+		spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4k']);
+		let refused = 0;
+		let token = login.refresh_token;
+		for (let i = 0; i < 50; i++) {
+			const answer = await one.refresh(token, client);
+			if (answer.status === 200) {
+				token = answer.json.refresh_token;
+				continue;
+			}
+			assert.equal(answer.status, 503, answer.text);
+			assert.ok(answer.headers['retry-after']);
+			refused++;
+		}
+		assert.ok(refused > 0, 'the disk was full');
+		assert.equal(await one.probe('/.well-known/jwks.json'), 200);
+		assert.equal((await one.token(cc, client)).status, 200, 'tokens that write nothing go on');
+		fs.unlinkSync(filler);
+		await until(async () => (await one.refresh(token, client)).status === 200, 'recovered', 5000);
+	} finally {
+		await one.stop();
+		spawnSync('umount', [db]);
+		await one.done();
+	}
+});
+
+test('no_secret_is_in_the_log_or_the_database', async () => {
+	const login = await server.login(shop);
+	await server.token({ grant_type: 'password', username: 'alice', password: 'a wrong secret word' }, shop);
+	await server.refresh(login.refresh_token, shop);
+	await sleep(200);
+	const files = [path.join(server.folder, 'log'), ...fs.readdirSync(path.join(server.data, 'db'))
+		.map((name) => path.join(server.data, 'db', name))];
+	for (const file of files) {
+		const bytes = fs.readFileSync(file).toString('latin1');
+		for (const secret of [shop.client_secret, login.refresh_token, login.access_token, 'correct horse battery staple',
+			'a wrong secret word', login.access_token.split('.')[2]])
+			assert.ok(!bytes.includes(secret), `${path.basename(file)} holds a secret`);
+	}
+});
+
+test('each_refusal_is_one_log_line_with_its_reason', async () => {
+	const before = server.logText().length;
+	const answer = await server.token({ grant_type: 'nonsense' }, shop);
+	assert.equal(answer.status, 400);
+	await until(() => server.logText().length > before, 'a line');
+	await sleep(100);
+	const lines = server.logText().slice(before).trim().split('\n').map((line) => JSON.parse(line));
+	const mine = lines.filter((line) => JSON.stringify(line).includes('unsupported_grant_type'));
+	assert.equal(mine.length, 1);
+	assert.equal(mine[0].status, 400);
+	assert.ok(mine[0].request_id);
+});
