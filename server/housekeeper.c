@@ -266,6 +266,8 @@ static bool take_signer(struct housekeeper *h)
 
 	if (e == ERR_NOT_FOUND)
 		return false; /* the supervisor is gone */
+	if (e == ERR_BUSY)
+		return true;
 	if (e) {
 		complain(h, "a new signer's channels could not be taken", e);
 		return true;
