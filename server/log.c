@@ -1,10 +1,11 @@
 /* The log's lines and its sink.
  *
- * The sink must never stop a worker, however stuck its reader is. A socket takes MSG_DONTWAIT;
- * anything else is opened a second time through /proc with O_NONBLOCK, because setting the flag on
- * the descriptor we inherited would set it for every process that shares it (the shell above us,
- * too). Where that is refused (a sandbox, a lone /dev/null), poll() is asked before each write;
- * writes are at most PIPE_BUF bytes, which a pipe that polls writable takes whole.
+ * The sink must never stop a worker, however stuck its reader is. A socket takes MSG_DONTWAIT. A
+ * pipe or a terminal is opened a second time through /proc with O_NONBLOCK, because setting the
+ * flag on the descriptor we inherited would set it for every process that shares it (the shell
+ * above us, too). A file is never opened again: two offsets into one file overwrite each other.
+ * Where a second open is refused (a sandbox) poll() is asked before each write; writes are at most
+ * PIPE_BUF bytes, which a pipe that polls writable takes whole.
  *
  * A chunk is whole lines wherever a line fits, and the sink's lock is held over one chunk, so that
  * lines of different threads do not mix. A write that stops in the middle of a line (a full disk)
@@ -50,14 +51,15 @@ static void sink_open(struct log *log)
 	char path[64];
 	struct stat st;
 
-	if (fstat(log->fd, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		log->kind = SINK_SOCKET;
-		return;
-	}
 	log->kind = SINK_POLLED;
+	if (fstat(log->fd, &st))
+		return;
+	if (S_ISSOCK(st.st_mode))
+		log->kind = SINK_SOCKET;
+	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", log->fd);
-	/* O_APPEND: a second open has an offset of its own and would overwrite the first's */
-	log->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
+	log->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (log->own_fd < 0)
 		return;
 	log->fd = log->own_fd;
