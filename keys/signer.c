@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "keys/signer_process.h"
@@ -19,6 +20,15 @@ static bool confine(void)
 
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
 	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
+static int64_t system_now(void *arg)
+{
+	struct timespec ts;
+
+	(void)arg;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec;
 }
 
 static void close_all(int control, const int *channels, size_t count)
@@ -35,13 +45,15 @@ static void signer_free(struct signer *s)
 	free(s);
 }
 
-static enum err signer_new(const struct secret *master, struct signer **ret_signer)
+static enum err signer_new(const struct secret *master, const struct signer_clock *clock,
+			   struct signer **ret_signer)
 {
 	struct signer *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return ERR_NOMEM;
 	s->master = master;
+	s->clock = *clock;
 	s->secrets = sodium_malloc(sizeof(*s->secrets));
 	if (!s->secrets || table_init(&s->table)) {
 		sodium_free(s->secrets);
@@ -70,17 +82,25 @@ static bool serve(struct signer *s, int control, const int *channels, size_t cou
 	return clean;
 }
 
-int signer_run(const struct secret *master, int control, const int *channels, size_t count)
+int signer_run_at(const struct secret *master, int control, const int *channels, size_t count,
+		  const struct signer_clock *clock)
 {
 	struct signer *s;
 	bool clean;
 
 	if (count > SIGNER_CHANNELS_MAX || !confine() || secret_library_init() ||
-	    signer_new(master, &s)) {
+	    signer_new(master, clock, &s)) {
 		close_all(control, channels, count);
 		return EXIT_FAULT;
 	}
 	clean = serve(s, control, channels, count);
 	signer_free(s);
 	return clean ? EXIT_CLOSED : EXIT_FAULT;
+}
+
+int signer_run(const struct secret *master, int control, const int *channels, size_t count)
+{
+	const struct signer_clock clock = { .now = system_now };
+
+	return signer_run_at(master, control, channels, count, &clock);
 }

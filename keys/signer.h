@@ -30,6 +30,14 @@ enum {
  * end. Called in the forked child, which then calls _exit; the caller wipes `master`. */
 int signer_run(const struct secret *master, int control, const int *channels, size_t count);
 
+/* The same with a clock of the test's own (seconds); called on the signing threads. */
+struct signer_clock {
+	int64_t (*now)(void *arg);
+	void *arg;
+};
+int signer_run_at(const struct secret *master, int control, const int *channels, size_t count,
+		  const struct signer_clock *clock);
+
 /* The server's side. A struct signer_channel is used by one thread at a time; start with { .fd = fd
  * }. The owner may put another descriptor into `fd` (and close the old one) at any time between
  * calls.

@@ -17,6 +17,7 @@ struct signer_secrets {
 
 struct signer {
 	const struct secret *master;
+	struct signer_clock clock;
 	struct signer_secrets *secrets;
 	struct key_table table;
 };

@@ -6,7 +6,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -40,14 +39,6 @@ static const struct token_rule {
 } token_rules[] = {
 	[TOKEN_ACCESS] = { .strings = { "iss", "sub", "client_id" } },
 };
-
-static int64_t clock_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec;
-}
 
 static bool has_text(const struct json *v)
 {
@@ -93,13 +84,13 @@ static bool times_hold(const struct claims *claims, int64_t now)
 static enum err admit(struct signing_lane *lane, const struct signer_request *rq,
 		      struct held_key **ret_key)
 {
-	size_t kinds = sizeof(token_rules) / sizeof(token_rules[0]);
+	const struct signer_clock *clock = &lane->signer->clock;
 	struct json *root = NULL;
 	struct claims claims;
 	enum err e = ERR_INTERNAL;
 
-	if (rq->head.kind != TOKEN_ACCESS || rq->head.kind >= kinds ||
-	    rq->head.alg == ALG_UNKNOWN || rq->head.alg >= ALG_COUNT)
+	if (rq->head.kind != TOKEN_ACCESS || rq->head.alg == ALG_UNKNOWN ||
+	    rq->head.alg >= ALG_COUNT)
 		return ERR_INTERNAL;
 	/* we will write behind the last brace, so it must be the last byte */
 	if (rq->data.n < 2 || rq->data.p[0] != '{' || rq->data.p[rq->data.n - 1] != '}')
@@ -107,7 +98,7 @@ static enum err admit(struct signing_lane *lane, const struct signer_request *rq
 	if (json_parse(rq->data, JWT_SIZE_MAX, &root))
 		return ERR_INTERNAL;
 	if (read_claims(root, &token_rules[rq->head.kind], &claims) &&
-	    times_hold(&claims, clock_now()))
+	    times_hold(&claims, clock->now(clock->arg)))
 		e = table_admit(&lane->signer->table, (enum alg)rq->head.alg, claims.iss,
 				claims.iat, claims.exp, ret_key);
 	json_free(root);

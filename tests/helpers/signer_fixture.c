@@ -3,13 +3,23 @@
 
 #include <check.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/json.h"
 
 enum { HOUR = 3600 };
+
+static int64_t shared_now(void *arg)
+{
+	_Atomic int64_t *clock = arg;
+	int64_t now = atomic_load(clock);
+
+	return now ? now : (int64_t)time(NULL);
+}
 
 static void child(const struct signer_fixture *f, int control, const int *signing)
 {
@@ -17,7 +27,8 @@ static void child(const struct signer_fixture *f, int control, const int *signin
 	close(f->control.fd);
 	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++)
 		close(f->signing[i].fd);
-	_exit(signer_run(&f->master, control, signing, SIGNER_FIXTURE_LANES));
+	_exit(signer_run_at(&f->master, control, signing, SIGNER_FIXTURE_LANES,
+			    &(struct signer_clock){ shared_now, f->clock }));
 }
 
 static void start(struct signer_fixture *f)
@@ -44,7 +55,15 @@ void signer_fixture_start(struct signer_fixture *f)
 {
 	ck_assert_int_eq(secret_library_init(), ERR_OK);
 	memset(f->master.b, 0x4d, sizeof(f->master.b));
+	f->clock = mmap(NULL, sizeof(*f->clock), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	ck_assert_ptr_ne(f->clock, MAP_FAILED);
 	start(f);
+}
+
+void signer_fixture_clock(struct signer_fixture *f, int64_t now)
+{
+	atomic_store(f->clock, now);
 }
 
 static void close_channels(struct signer_fixture *f)
@@ -62,6 +81,7 @@ void signer_fixture_stop(struct signer_fixture *f)
 	ck_assert_int_eq(waitpid(f->pid, &status, 0), f->pid);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "signer ended with %d",
 		      status);
+	munmap((void *)f->clock, sizeof(*f->clock));
 }
 
 void signer_fixture_kill(struct signer_fixture *f)

@@ -3,6 +3,7 @@
 #ifndef CHANCERY_TESTS_SIGNER_FIXTURE_H
 #define CHANCERY_TESTS_SIGNER_FIXTURE_H
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "jose/jwk.h"
@@ -17,6 +18,7 @@ struct signer_fixture {
 	struct secret master;
 	struct signer_channel control;
 	struct signer_channel signing[SIGNER_FIXTURE_LANES];
+	_Atomic int64_t *clock; /* shared with the signer; 0: the machine's */
 };
 
 /* master is 32 times 0x4d; nothing is loaded yet (keyring_open does that, or signer_fixture_ready).
@@ -28,6 +30,10 @@ void signer_fixture_stop(struct signer_fixture *f);
 void signer_fixture_kill(struct signer_fixture *f);
 /* Kills, closes, and starts another with the same master key. */
 void signer_fixture_restart(struct signer_fixture *f);
+
+/* What the signer believes the time to be, from now on; it judges iat by it. 0: the machine's clock
+ * again. */
+void signer_fixture_clock(struct signer_fixture *f, int64_t now);
 
 /* Root, policy (FIXTURE_ISSUER, an hour) and one active key of `alg`. Caller frees the public half.
  */
