@@ -36,12 +36,11 @@ static enum err after_end(struct request *rq, enum err result)
 {
 	struct revoking *r = rq->state;
 
-	if (result == ERR_NOT_FOUND)
-		return done(rq);
 	if (result)
 		return fail(rq, result, "the revocation could not be stored");
+	if (!r->ended)
+		return done(rq); /* unknown, another client's, or ended before */
 	rq->log_subject = r->login.user_id;
-	/* also when it had ended before: saying so twice must leave it just as dead */
 	if (revoke_login_now(rq, &r->login))
 		return fail(rq, ERR_UNAVAILABLE, "no memory to revoke a login");
 	count_revocation(rq->metrics, true);

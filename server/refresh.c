@@ -33,7 +33,7 @@ enum err revoke_login_now(struct request *rq, const struct login *login)
 	struct revocation entry = {
 		.kind = REVOKE_SID,
 		.value = login->sid,
-		.iat_max = rq->now,
+		.iat_max = revoke_until(rq), /* a login that has ended has no good token left */
 		.until = revoke_until(rq),
 	};
 
