@@ -1,5 +1,5 @@
 /* Who is calling. auth_client.c: RFC 6749 2.3 on the token, introspection and revocation endpoints.
- * auth_admin.c: the socket's peer, or a bearer token of this server. Both may park. */
+ * auth_admin.c: the socket's peer, or a bearer token of this server. The first may park. */
 #ifndef CHANCERY_SERVER_AUTH_H
 #define CHANCERY_SERVER_AUTH_H
 
@@ -20,6 +20,7 @@ bool audience_is_reserved(struct str issuer, struct str uri);
 /* What is stored of a machine secret, and what a presented one is compared with. */
 void client_secret_mac(const struct secret *key, struct str secret, unsigned char ret_hash[32]);
 /* The built-in api <issuer>/admin with its reserved scopes; strings in the arena. For the snapshot. */
+#define ADMIN_API_SLUG "chancery-admin"
 MUST_CHECK enum err admin_api_fill(struct str issuer, struct arena *a, struct api *ret_api);
 
 /* Sets rq->client, then calls next(rq, ERR_OK). Exactly one method (RFC 6749 2.3: else
