@@ -1,6 +1,6 @@
-/* Moments by which something must have happened, in queues where every entry waits equally long: what
- * begins later also ends later, so that a queue is ordered by itself and every operation is O(1), however
- * many slow clients there are.
+/* Moments by which something must have happened, in queues where every entry waits equally long:
+ * what begins later also ends later, so that a queue is ordered by itself and every operation is
+ * O(1), however many slow clients there are.
  *
  * Used by one thread. */
 #ifndef CHANCERY_SERVER_DEADLINE_H

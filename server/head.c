@@ -1,5 +1,5 @@
-/* What a message's head may look like. The tables say which fields we know and which of them must not
- * come twice; the checks are RFC 9112's, in its order. The first fault is kept. */
+/* What a message's head may look like. The tables say which fields we know and which of them must
+ * not come twice; the checks are RFC 9112's, in its order. The first fault is kept. */
 #include "server/head.h"
 
 #include <stdint.h>
@@ -31,9 +31,9 @@ static const struct field_row rows[HEAD_NAMES] = {
 
 /* RFC 9110 5.6.2 */
 static const bool tchar[256] = {
-	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
-	['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
-	['^' ... '`'] = true, ['|'] = true, ['~'] = true,
+	['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+	['#' ... '\''] = true, ['*'] = true,	     ['+'] = true,	   ['-'] = true,
+	['.'] = true,	       ['^' ... '`'] = true, ['|'] = true,	   ['~'] = true,
 };
 
 static enum err fault(struct head *h, enum err e, int status, const char *why)
@@ -70,7 +70,10 @@ static bool is_field_value(struct str s)
 void head_begin(struct head *h, struct str method, struct str target, struct str version)
 {
 	*h = (struct head){
-		.method = method, .target = target, .version = version, .content_length = -1,
+		.method = method,
+		.target = target,
+		.version = version,
+		.content_length = -1,
 	};
 }
 
@@ -91,10 +94,12 @@ void head_wire(struct head *h, const char *target_at)
 		torn(h);
 }
 
-void head_wire_end(struct head *h, const char *end)
+void head_end(struct head *h, size_t size)
 {
-	if (h->next && h->next + 2 != end)
+	if (h->next && h->next + 2 != h->method.p + size)
 		torn(h);
+	if (size > HTTP_HEADERS_MAX)
+		(void)fault(h, ERR_HEADERS_TOO_LARGE, 0, "the head is too large");
 }
 
 /* A folded line was copied elsewhere, anything else wrong moves the beginning of the next line. */
@@ -159,8 +164,8 @@ static enum method method_of(struct str name)
 	return METHOD_OTHER;
 }
 
-/* Origin form only (RFC 9112 3.2.1). Absolute form is a proxy's business; taking it would let a target's
- * host differ from the Host field that a proxy before us routed by. */
+/* Origin form only (RFC 9112 3.2.1). Absolute form is a proxy's business; taking it would let a
+ * target's host differ from the Host field that a proxy before us routed by. */
 static enum err check_target(struct head *h)
 {
 	struct str t = h->target;
@@ -192,7 +197,8 @@ static enum err check_length(struct head *h)
 	return ERR_OK;
 }
 
-/* RFC 9112 6.1 and 6.3: smuggling by two lengths. A coding we do not know leaves no length at all. */
+/* RFC 9112 6.1 and 6.3: smuggling by two lengths. A coding we do not know leaves no length at all.
+ */
 static enum err check_framing(struct head *h)
 {
 	struct str coding = h->field[HEAD_TRANSFER_ENCODING];

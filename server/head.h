@@ -1,9 +1,10 @@
-/* The head of one HTTP message: its request line and the fields we know, and what we refuse about them.
+/* The head of one HTTP message: its request line and the fields we know, and what we refuse about
+ * them.
  *
- * A request that two programs read differently is the start of request smuggling (RFC 9112 11.2), and
- * libmicrohttpd 0.9 is generous: it takes Content-Length with Transfer-Encoding, the first of two
- * Content-Length fields, lines that end in a bare LF, folded lines, "Name :", and cuts at a NUL. All of
- * that is refused here, so that whatever a proxy before us made of it does not matter.
+ * A request that two programs read differently is the start of request smuggling (RFC 9112 11.2),
+ * and libmicrohttpd 0.9 is generous: it takes Content-Length with Transfer-Encoding, the first of
+ * two Content-Length fields, lines that end in a bare LF, folded lines, "Name :", and cuts at a
+ * NUL. All of that is refused here, so that whatever a proxy before us made of it does not matter.
  *
  * Pure: works on the library's strings, keeps none of them longer than the head itself. */
 #ifndef CHANCERY_SERVER_HEAD_H
@@ -53,14 +54,15 @@ struct head {
 
 /* `target` is the raw one, complete. */
 void head_begin(struct head *h, struct str method, struct str target, struct str version);
-/* For a library that turns line ends into NULs and says nothing about it: method, target and version, and
- * after them every field given to head_field, must lie in one piece, with one space or CR LF in between.
- * `target_at` is where the target lies in the buffer that holds method and version. */
+/* For a library that turns line ends into NULs and says nothing about it: method, target and
+ * version, and after them every field given to head_field, must lie in one piece, with one space or
+ * CR LF in between. `target_at` is where the target lies in the buffer that holds method and
+ * version. */
 void head_wire(struct head *h, const char *target_at);
 /* In the order received. */
 void head_field(struct head *h, struct str name, struct str value);
-/* After the last field; `end` is the first byte after the empty line. */
-void head_wire_end(struct head *h, const char *end);
+/* After the last field; `size` bytes from the method to the end of the empty line. */
+void head_end(struct head *h, size_t size);
 /* The verdict: ERR_OK, or h->fault with h->why and h->status. */
 MUST_CHECK enum err head_check(struct head *h);
 

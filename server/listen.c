@@ -1,4 +1,5 @@
-/* Sockets are made before anything else runs, by one thread; mistakes are told with the address in them. */
+/* Sockets are made before anything else runs, by one thread; mistakes are told with the address in
+ * them. */
 #include "server/listen.h"
 
 #include <arpa/inet.h>
@@ -116,8 +117,9 @@ static unsigned port_of(int fd)
 	return ntohs(a.in.sin_port);
 }
 
-/* Sockets that share a port would also share it with a second server of the same user, silently, each
- * getting half of the requests. A bind without sharing fails then; it also picks the port for 0. */
+/* Sockets that share a port would also share it with a second server of the same user, silently,
+ * each getting half of the requests. A bind without sharing fails then; it also picks the port for
+ * 0. */
 static enum err probe(union any_address *a, struct str address, struct listen_fault *fault)
 {
 	int fd = bound_socket(a, false);
@@ -133,6 +135,15 @@ static enum err probe(union any_address *a, struct str address, struct listen_fa
 	set_port(a, port_of(fd));
 	close(fd);
 	return ERR_OK;
+}
+
+static void close_all(int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
 }
 
 enum err listen_tcp(struct str address, unsigned count, int *ret_fds, unsigned *ret_port,
@@ -151,9 +162,7 @@ enum err listen_tcp(struct str address, unsigned count, int *ret_fds, unsigned *
 		if (ret_fds[i] >= 0 && !listen(ret_fds[i], BACKLOG))
 			continue;
 		e = say_errno(ret_fault, address, "cannot listen");
-		for (unsigned j = 0; j <= i; j++)
-			if (ret_fds[j] >= 0)
-				close(ret_fds[j]);
+		close_all(ret_fds, i + 1);
 		return e;
 	}
 	*ret_port = ntohs(a.in.sin_port);
@@ -194,7 +203,8 @@ enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fau
 	int fd;
 
 	if (n >= sizeof(a.sun_path))
-		return say(ret_fault, ERR_LIMIT, str_n(path, n), "too long for a socket (107 bytes)");
+		return say(ret_fault, ERR_LIMIT, str_n(path, n),
+			   "too long for a socket (107 bytes)");
 	memcpy(a.sun_path, path, n);
 	e = clear_path(&a, ret_fault);
 	if (e)

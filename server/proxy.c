@@ -1,5 +1,5 @@
-/* Address blocks, and the walk from right to left over a forwarding header (RFC 7239 5.2; X-Forwarded-For
- * has no RFC, every proxy appends to it). */
+/* Address blocks, and the walk from right to left over a forwarding header (RFC 7239 5.2;
+ * X-Forwarded-For has no RFC, every proxy appends to it). */
 #include "server/proxy.h"
 
 #include <arpa/inet.h>
@@ -183,8 +183,8 @@ static struct str forwarded_for(struct str element)
 	return STR_NONE;
 }
 
-/* Cuts the last entry off *line. False when nothing is left. A comma in quotes would end the walk at a
- * piece that is no address, which is the safe side. */
+/* Cuts the last entry off *line. False when nothing is left. A comma in quotes would end the walk
+ * at a piece that is no address, which is the safe side. */
 static bool last_entry(struct str *line, struct str *ret_entry)
 {
 	const char *comma;

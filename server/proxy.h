@@ -1,6 +1,6 @@
-/* Who is the client, when a proxy stands before us: the rightmost entry of the forwarding header that is
- * not itself a trusted proxy. What stands left of it anybody may have written, and a header from a peer
- * that is no trusted proxy is not looked at at all. */
+/* Who is the client, when a proxy stands before us: the rightmost entry of the forwarding header
+ * that is not itself a trusted proxy. What stands left of it anybody may have written, and a header
+ * from a peer that is no trusted proxy is not looked at at all. */
 #ifndef CHANCERY_SERVER_PROXY_H
 #define CHANCERY_SERVER_PROXY_H
 
@@ -10,7 +10,8 @@
 #include "server/config.h"
 #include "server/head.h"
 
-/* An address in one form: IPv4 is IPv4-mapped IPv6, so that ::ffff:192.0.2.1 is not a second name. */
+/* An address in one form: IPv4 is IPv4-mapped IPv6, so that ::ffff:192.0.2.1 is not a second name.
+ */
 struct address {
 	unsigned char b[16];
 };
@@ -26,14 +27,15 @@ void address_write(const struct address *a, char ret_text[ADDRESS_TEXT_MAX]);
 
 struct proxies; /* immutable */
 
-/* Addresses or CIDR blocks. ERR_SYNTAX: not of that form, or bits are set beyond the prefix; ERR_NOMEM. */
+/* Addresses or CIDR blocks. ERR_SYNTAX: not of that form, or bits are set beyond the prefix;
+ * ERR_NOMEM. */
 MUST_CHECK enum err proxies_new(struct str_list blocks, struct proxies **ret_proxies);
 void proxies_free(struct proxies *p);
 bool proxies_trust(const struct proxies *p, const struct address *a);
 
-/* The client behind `peer`. X-Forwarded-For, else Forwarded (RFC 7239); when both are there and name
- * different clients, the peer itself: one of the two was written by a stranger. An entry that is no
- * address ("unknown", "_hidden") ends the walk at the proxy that wrote it. */
+/* The client behind `peer`. X-Forwarded-For, else Forwarded (RFC 7239); when both are there and
+ * name different clients, the peer itself: one of the two was written by a stranger. An entry that
+ * is no address ("unknown", "_hidden") ends the walk at the proxy that wrote it. */
 void proxies_client(const struct proxies *p, const struct address *peer, const struct head *h,
 		    struct address *ret_client);
 

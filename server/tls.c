@@ -1,5 +1,6 @@
-/* GnuTLS asks a callback for the certificate of every handshake and tells it nothing but the session.
- * The session database is not used, so its pointer is free to say which certificate is meant. */
+/* GnuTLS asks a callback for the certificate of every handshake and tells it nothing but the
+ * session. The session database is not used, so its pointer is free to say which certificate is
+ * meant. */
 #include "server/tls.h"
 
 #include <errno.h>
@@ -122,9 +123,9 @@ static enum err load_chain(struct tls_cert *c, const char *file, struct tls_faul
 	if (e)
 		return e;
 	data = (gnutls_datum_t){ pem.p, (unsigned)pem.n };
-	code = gnutls_pcert_list_import_x509_raw(c->chain, &count, &data, GNUTLS_X509_FMT_PEM,
-						 GNUTLS_X509_CRT_LIST_FAIL_IF_UNSORTED |
-							 GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
+	code = gnutls_pcert_list_import_x509_raw(
+		c->chain, &count, &data, GNUTLS_X509_FMT_PEM,
+		GNUTLS_X509_CRT_LIST_FAIL_IF_UNSORTED | GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
 	if (code < 0)
 		return say_gnutls(fault, file, code);
 	c->count = count;

@@ -1,5 +1,5 @@
-/* The certificate of a listener: loaded from files, replaced whole while connections run. The only module
- * that knows GnuTLS; libmicrohttpd makes the sessions, this one gives each its certificate.
+/* The certificate of a listener: loaded from files, replaced whole while connections run. The only
+ * module that knows GnuTLS; libmicrohttpd makes the sessions, this one gives each its certificate.
  *
  * A session keeps the certificate it began with until it ends, so that a reload cuts nobody. */
 #ifndef CHANCERY_SERVER_TLS_H
@@ -14,13 +14,14 @@ struct tls_fault {
 	char text[256]; /* which file, and why */
 };
 
-/* PEM: leaf first, then its issuers; the key without a passphrase. ERR_IO, ERR_SYNTAX, ERR_CONFLICT: the
- * key is not the leaf's; ERR_NOMEM. */
+/* PEM: leaf first, then its issuers; the key without a passphrase. ERR_IO, ERR_SYNTAX,
+ * ERR_CONFLICT: the key is not the leaf's; ERR_NOMEM. */
 MUST_CHECK enum err tls_new(const char *certificate, const char *key, struct tls **ret_tls,
 			    struct tls_fault *ret_fault);
 /* After every listener that uses it has stopped. */
 void tls_free(struct tls *t);
-/* Reads the files (the same or other ones) again. On error everything stays as it was. Any thread. */
+/* Reads the files (the same or other ones) again. On error everything stays as it was. Any thread.
+ */
 MUST_CHECK enum err tls_reload(struct tls *t, const char *certificate, const char *key,
 			       struct tls_fault *ret_fault);
 /* Unix seconds at which the present leaf expires; -1: unknown. */
@@ -32,8 +33,8 @@ int64_t tls_expires_at(struct tls *t);
 const char *tls_priorities(void);
 /* A gnutls_certificate_retrieve_function2 that serves what tls_attach gave the session. */
 void *tls_retrieve(void);
-/* Before the handshake: `session` is a gnutls_session_t. The reference is the caller's, until the session
- * has ended. */
+/* Before the handshake: `session` is a gnutls_session_t. The reference is the caller's, until the
+ * session has ended. */
 struct tls_cert *tls_attach(struct tls *t, void *session);
 void tls_cert_unref(struct tls_cert *c);
 

@@ -1,9 +1,9 @@
-/* The loop of a worker: wait, take what came back, let the HTTP side run, flush the log. It knows no HTTP:
- * what it drives is a struct worker_driver, so that requests (which must name their worker to come back
- * to it) stand above it and http.c above them.
+/* The loop of a worker: wait, take what came back, let the HTTP side run, flush the log. It knows
+ * no HTTP: what it drives is a struct worker_driver, so that requests (which must name their worker
+ * to come back to it) stand above it and http.c above them.
  *
- * The wake-up is an edge-triggered eventfd that is never read: every write is a new edge, and a read per
- * completion would be a system call for nothing. A timer is the timeout of epoll_wait. */
+ * The wake-up is an edge-triggered eventfd that is never read: every write is a new edge, and a
+ * read per completion would be a system call for nothing. A timer is the timeout of epoll_wait. */
 #include "server/worker.h"
 
 #include <assert.h>
