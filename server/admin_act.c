@@ -183,11 +183,9 @@ enum err admin_revoked(struct request *rq, enum revoke_kind kind, struct str val
 enum err admin_publish(struct lane_ctx *ctx, void *arg)
 {
 	const struct request *rq = arg;
-	struct snapshot *now = snapshot_get(rq->app);
-	enum err e = snapshot_rebuild((struct app *)(uintptr_t)rq->app, ctx->db, now->config);
 
-	snapshot_unref(now);
-	return e;
+	/* the configuration in force, which may be a newer one than the request's */
+	return snapshot_rebuild(rq->app, ctx->db, NULL);
 }
 
 /* ---- reads ---- */

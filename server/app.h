@@ -71,9 +71,9 @@ struct app {
 /* Caller unrefs. Never NULL after start. */
 struct snapshot *snapshot_get(const struct app *app);
 void snapshot_unref(struct snapshot *s);
-/* Rebuilds from the config given (referenced), the apis in `db`, and the keyring's present view, and puts
- * it in place. One caller at a time. */
-MUST_CHECK enum err snapshot_rebuild(struct app *app, struct db *db, struct config *config);
+/* Rebuilds from the config given (referenced; NULL: the present one's), the apis in `db`, and the keyring's
+ * present view, and puts it in place. From any thread that may wait: builders come one after another. */
+MUST_CHECK enum err snapshot_rebuild(const struct app *app, struct db *db, struct config *config);
 MUST_CHECK enum err snapshot_slot_new(struct snapshot_slot **ret_slot);
 void snapshot_slot_free(struct snapshot_slot *slot);
 

@@ -39,6 +39,14 @@ static struct str issuer_of(const struct request *rq)
 	return rq->snapshot->config->issuer;
 }
 
+/* The audience that is an api without a row. */
+static struct str built_in(const struct request *rq)
+{
+	const struct api *api = api_by_slug(&rq->snapshot->apis, STR(ADMIN_API_SLUG));
+
+	return api ? api->uri : STR_NONE;
+}
+
 /* An audience or introspect entry that names no api. */
 static enum err missing_api(struct client_act *act, const struct client *c, struct str uri)
 {
@@ -144,6 +152,7 @@ static enum err create_step(struct lane_ctx *ctx, struct admin_act *base)
 	enum err e;
 
 	c.created_at = ctx->env->now(ctx->env);
+	c.built_in = built_in(base->rq);
 	act->secret.row.created_at = c.created_at;
 	c.secrets = &act->secret.row;
 	c.secret_count = act->secret.row.id.p ? 1 : 0;
@@ -293,6 +302,7 @@ static enum err update_step(struct lane_ctx *ctx, struct admin_act *base)
 		return e;
 	if (client_is_reserved(issuer_of(rq), &after) && !admin_privileged(rq))
 		return admin_fault_set(&base->fault, ERR_FORBIDDEN, why_granting);
+	after.built_in = built_in(rq);
 	e = store_client_update(ctx->db, &after, before.version, ctx->env->now(ctx->env),
 				revoke_until(rq), &missing);
 	if (e == ERR_NOT_FOUND && missing.p)

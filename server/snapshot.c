@@ -16,6 +16,9 @@ enum {
 struct snapshot_slot {
 	pthread_mutex_t lock; /* guards present and the step from it to a reference */
 	struct snapshot *present;
+	/* Held from reading the apis until what was read stands in place: of two builders the later
+	 * one must also be the one that read later. Builders may wait; requests never take it. */
+	pthread_mutex_t building;
 };
 
 /* ---- apis ---- */
@@ -157,9 +160,10 @@ static void put(struct snapshot_slot *slot, struct snapshot *s)
 	snapshot_unref(old);
 }
 
-enum err snapshot_rebuild(struct app *app, struct db *db, struct config *config)
+/* Under `building`. */
+static enum err build(const struct app *app, struct db *db, struct config *config)
 {
-	struct snapshot *s = snapshot_new(config);
+	struct snapshot *s = snapshot_new(config ? config : app->slot->present->config);
 	enum err e;
 
 	if (!s)
@@ -176,6 +180,16 @@ enum err snapshot_rebuild(struct app *app, struct db *db, struct config *config)
 	return ERR_OK;
 }
 
+enum err snapshot_rebuild(const struct app *app, struct db *db, struct config *config)
+{
+	enum err e;
+
+	pthread_mutex_lock(&app->slot->building);
+	e = build(app, db, config);
+	pthread_mutex_unlock(&app->slot->building);
+	return e;
+}
+
 enum err snapshot_slot_new(struct snapshot_slot **ret_slot)
 {
 	struct snapshot_slot *slot = calloc(1, sizeof(*slot));
@@ -183,6 +197,7 @@ enum err snapshot_slot_new(struct snapshot_slot **ret_slot)
 	if (!slot)
 		return ERR_NOMEM;
 	pthread_mutex_init(&slot->lock, NULL);
+	pthread_mutex_init(&slot->building, NULL);
 	*ret_slot = slot;
 	return ERR_OK;
 }
@@ -192,6 +207,7 @@ void snapshot_slot_free(struct snapshot_slot *slot)
 	if (!slot)
 		return;
 	snapshot_unref(slot->present);
+	pthread_mutex_destroy(&slot->building);
 	pthread_mutex_destroy(&slot->lock);
 	free(slot);
 }

@@ -41,6 +41,7 @@ struct client {
 	bool public_password;	/* a public client may use the password grant */
 	struct str claims;	/* JSON object text, "" for none */
 	int64_t created_at, updated_at, version;
+	struct str built_in;	/* not stored; create, update: a URI that is an api without a row */
 	struct client_secret *secrets;
 	size_t secret_count;
 };

@@ -61,15 +61,16 @@ static void read_secret(struct arena *a, struct db_stmt *s, void *row)
 	};
 }
 
-/* Every URI of the list names an api; "*" stands for all of them. */
-static enum err check_apis(struct db *db, struct str list, struct str *ret_missing)
+/* Every URI of the list names an api; "*" stands for all of them, `built_in` needs no row. */
+static enum err check_apis(struct db *db, struct str list, struct str built_in,
+			   struct str *ret_missing)
 {
 	struct str uri;
 
 	while (str_next(&list, ' ', &uri)) {
 		enum err e;
 
-		if (uri.n == 0 || str_equal_z(uri, "*"))
+		if (uri.n == 0 || str_equal_z(uri, "*") || str_equal(uri, built_in))
 			continue;
 		e = store_exists(db, sql_api_exists, uri);
 		if (e == ERR_NOT_FOUND)
@@ -82,9 +83,9 @@ static enum err check_apis(struct db *db, struct str list, struct str *ret_missi
 
 static enum err check_lists(struct db *db, const struct client *c, struct str *ret_missing)
 {
-	enum err e = check_apis(db, c->audiences, ret_missing);
+	enum err e = check_apis(db, c->audiences, c->built_in, ret_missing);
 
-	return e ? e : check_apis(db, c->introspect, ret_missing);
+	return e ? e : check_apis(db, c->introspect, c->built_in, ret_missing);
 }
 
 static enum err insert_client(struct db *db, const struct client *c)
