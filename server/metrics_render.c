@@ -163,7 +163,7 @@ struct sums {
 	uint64_t buckets[BUCKETS_MAX + 1];
 	uint64_t sum_us;
 	uint64_t codes[CODES_MAX];
-	bool any;
+	uint64_t requests;
 };
 
 static void sum_histogram(struct sums *sums, const struct histogram *h)
@@ -175,7 +175,7 @@ static void sum_histogram(struct sums *sums, const struct histogram *h)
 
 static struct sums sum_series(struct metrics *m, uint32_t key)
 {
-	struct sums sums = { .any = false };
+	struct sums sums = { .requests = 0 };
 
 	for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next) {
 		const size_t count = atomic_load_explicit(&s->series_count, memory_order_acquire);
@@ -183,10 +183,13 @@ static struct sums sum_series(struct metrics *m, uint32_t key)
 		for (size_t i = 0; i < count; i++) {
 			if (s->keys[i] != key)
 				continue;
-			sums.any = true;
 			sum_histogram(&sums, &s->series[i].duration);
-			for (size_t c = 0; c < CODES_MAX; c++)
-				sums.codes[c] += load(&s->series[i].codes[c]);
+			for (size_t c = 0; c < CODES_MAX; c++) {
+				const uint64_t n = load(&s->series[i].codes[c]);
+
+				sums.codes[c] += n;
+				sums.requests += n;
+			}
 		}
 	}
 	return sums;
@@ -248,7 +251,7 @@ static void histogram(struct buf *out, const char *name, struct str labels,
 
 static void password_histogram(struct metrics *m, struct buf *out)
 {
-	struct sums sums = { .any = false };
+	struct sums sums = { .requests = 0 };
 
 	for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next)
 		sum_histogram(&sums, &s->password);
@@ -263,7 +266,7 @@ static void sign_histogram(struct metrics *m, struct buf *out)
 	head(out, "chancery_jwt_sign_duration_seconds", "histogram",
 	     "Time the signer took for a token.");
 	for (unsigned alg = ALG_UNKNOWN + 1; alg < ALG_COUNT; alg++) {
-		struct sums sums = { .any = false };
+		struct sums sums = { .requests = 0 };
 		char labels[32];
 
 		for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next)
@@ -306,7 +309,7 @@ static void one_series(struct metrics *m, const struct metrics_gauges *g, const 
 	char labels[256];
 	int n;
 
-	if (!sums.any)
+	if (sums.requests == 0)
 		return;
 	n = snprintf(labels, sizeof(labels), "listener=\"%s\",route=\"%s\",method=\"%s\"",
 		     listener_name((enum listener)key[0]), route, method_name((enum method)key[2]));
@@ -413,6 +416,8 @@ static void configuration(const struct metrics_gauges *g, struct buf *out)
 
 /* ---- the process ---- */
 
+static const int64_t PAGES_MAX = INT64_MAX >> 16; /* so that bytes do not overflow */
+
 /* The first two numbers of statm: pages of address space, pages resident. */
 static bool read_statm(int64_t ret_pages[2])
 {
@@ -429,7 +434,7 @@ static bool read_statm(int64_t ret_pages[2])
 	rest = str_n(text, n > 0 ? (size_t)n : 0);
 	for (int i = 0; i < 2; i++) {
 		if (!str_next(&rest, ' ', &number) ||
-		    str_to_i64(number, 0, INT32_MAX, &ret_pages[i]))
+		    str_to_i64(number, 0, PAGES_MAX, &ret_pages[i]))
 			return false;
 	}
 	return true;

@@ -2,7 +2,6 @@
  */
 #include "tests/helpers/flow.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

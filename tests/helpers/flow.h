@@ -10,6 +10,9 @@
 #ifndef CHANCERY_TESTS_FLOW_H
 #define CHANCERY_TESTS_FLOW_H
 
+#include <check.h>
+#undef fail /* an old name of ck_abort_msg; request.h has a function of this name */
+
 #include "server/app.h"
 #include "server/router.h"
 #include "tests/helpers/signer_fixture.h"
