@@ -77,15 +77,14 @@ enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ct
 {
 	enum err e;
 
-	rq->task = (struct task){ .run = run, .arg = arg, .done = rq->wake, .owner = rq };
+	rq->task = (struct task){ .run = run, .arg = arg, .done = worker_post, .owner = rq };
 	rq->next = next;
 	if (rq->db) {
 		rq->task.done = nobody_waits;
 		lane_run_inline(rq->db, rq->app->env, lane, &rq->task);
 		return next(rq, rq->task.result);
 	}
-	assert(rq->wake);
-	/* once submitted the request is the lane's until it wakes: nothing below may touch it */
+	/* once submitted the request is the lane's until worker_post: nothing below may touch it */
 	e = submit(rq->app, lane, &rq->task);
 	if (e == ERR_OK)
 		return ERR_PARKED;

@@ -98,8 +98,7 @@ struct request {
 
 	/* parked */
 	struct task task;
-	void (*wake)(struct task *task); /* http.c: worker_post; takes the finished task home */
-	bool shed;			 /* park() found the lane full; nothing was handed over */
+	bool shed; /* park() found the lane full; nothing was handed over */
 	enum err (*next)(struct request *rq, enum err result);
 	void *state;	  /* a handler's own, in the arena */
 	void *connection; /* http.c's */
@@ -119,6 +118,10 @@ enum err fail(struct request *rq, enum err e, const char *format, ...) PRINTF_LI
  * operation runs here and now and `next`'s answer is returned: always `return park(...)`. */
 enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ctx *, void *),
 	      void *arg, enum err (*next)(struct request *, enum err result));
+
+/* The worker's end of it (worker.c, above us: hence declared here, too): takes a finished task home
+ * to its request's thread. */
+void worker_post(struct task *task);
 
 /* `name` is a literal; `value` lives as long as the request. */
 void respond_header(struct request *rq, const char *name, struct str value);
