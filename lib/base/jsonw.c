@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/limits.h"
 
@@ -139,16 +140,20 @@ void jsonw_raw(struct jsonw *w, struct str json)
 	buf_str(w->out, json);
 }
 
-/* 17 digits give every double back; a whole number keeps its ".0", so that a real is read as a
- * real. */
+/* As few digits as give the same double back, which 17 always do. A whole number keeps its ".0", so
+ * that a real is read as a real. */
 static void real(struct jsonw *w, double v)
 {
 	char text[32];
-	int n = snprintf(text, sizeof(text), "%.17g", v);
+	int digits = 15;
+	int n;
 
+	do {
+		n = snprintf(text, sizeof(text), "%.*g", digits, v);
+	} while (strtod(text, NULL) != v && ++digits <= 17);
 	assert(isfinite(v) && n > 0 && (size_t)n < sizeof(text));
 	jsonw_raw(w, str_n(text, (size_t)n));
-	if (!memchr(text, '.', (size_t)n) && !memchr(text, 'e', (size_t)n))
+	if (!strpbrk(text, ".e"))
 		buf_add(w->out, ".0", 2);
 }
 

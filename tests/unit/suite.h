@@ -1,0 +1,28 @@
+/* One test program: a list of tests, run by libcheck, each in a process of its own. */
+#ifndef CHANCERY_TESTS_SUITE_H
+#define CHANCERY_TESTS_SUITE_H
+
+#include <check.h>
+#include <stdlib.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline int suite_run(const char *name, const TTest *const *tests, size_t count)
+{
+	Suite *suite = suite_create(name);
+	TCase *all = tcase_create(name);
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(all, 120); /* valgrind on a busy machine */
+	for (size_t i = 0; i < count; i++)
+		tcase_add_test(all, tests[i]);
+	suite_add_tcase(suite, all);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+#endif
