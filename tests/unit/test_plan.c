@@ -1,0 +1,495 @@
+/* keys/plan and keys/jwks: the life of a key as arithmetic, and the set as text. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "base/secret.h"
+#include "keys/jwks.h"
+#include "keys/plan.h"
+#include "keys/sign.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- plan ---- */
+
+enum { NOW = 1700000000, DAY = 86400, TTL = 600, AGE = 900, SKEW = 60, STEP = 3600 };
+
+static const struct key_policy policy = {
+	.rotate_every = 30 * DAY,
+	.jwks_max_age = AGE,
+	.longest_ttl = TTL,
+	.skew = SKEW,
+	.bound_step = STEP,
+};
+
+static const enum alg es256[] = { ALG_ES256 };
+
+/* active, standby, retiring: a set in the middle of its life. */
+struct set {
+	struct key_info active, standby, retiring;
+};
+
+static struct set healthy_set(void)
+{
+	return (struct set){
+		.active = { .kid = "active",
+			    .alg = ALG_ES256,
+			    .state = KEY_ACTIVE,
+			    .created_at = NOW - 40 * DAY,
+			    .publish_at = NOW - 40 * DAY,
+			    .ready_at = NOW - 40 * DAY + AGE + SKEW,
+			    .activate_at = NOW - 10 * DAY,
+			    .exp_bound = NOW + TTL + 2 * STEP },
+		.standby = { .kid = "standby",
+			     .alg = ALG_ES256,
+			     .state = KEY_STANDBY,
+			     .created_at = NOW - 10 * DAY,
+			     .publish_at = NOW - 10 * DAY,
+			     .ready_at = NOW - 10 * DAY + AGE + SKEW,
+			     .activate_at = NOW + 20 * DAY },
+		.retiring = { .kid = "retiring",
+			      .alg = ALG_ES256,
+			      .state = KEY_RETIRING,
+			      .created_at = NOW - 70 * DAY,
+			      .publish_at = NOW - 70 * DAY,
+			      .ready_at = NOW - 70 * DAY + AGE + SKEW,
+			      .activate_at = NOW - 40 * DAY,
+			      .retire_at = NOW - 10 * DAY,
+			      .remove_at = NOW + 100 + SKEW,
+			      .exp_bound = NOW + 3000,
+			      .last_exp = NOW + 100 },
+	};
+}
+
+/* The i-th key, as an array of `count`. */
+static const struct key_info *infos(const struct set *set)
+{
+	return &set->active;
+}
+
+static size_t due(const struct set *set, size_t count, int64_t now, struct key_step *ret_steps)
+{
+	return key_plan_due(infos(set), count, &policy, es256, 1, now, ret_steps, 8);
+}
+
+static void assert_one_step(const struct set *set, int64_t now, enum key_act act, const char *kid)
+{
+	struct key_step steps[8];
+
+	ck_assert_uint_eq(due(set, 3, now, steps), 1);
+	ck_assert_int_eq(steps[0].act, act);
+	ck_assert_str_eq(steps[0].kid, kid);
+	ck_assert_int_eq(steps[0].alg, ALG_ES256);
+}
+
+/* Everything but the key asked about is far away. */
+static struct set quiet_set(void)
+{
+	struct set set = healthy_set();
+
+	set.active.exp_bound = NOW + 100 * DAY;
+	set.retiring.remove_at = NOW + 100 * DAY;
+	return set;
+}
+
+START_TEST(a_healthy_set_needs_nothing)
+{
+	struct set set = healthy_set();
+	struct key_step steps[8];
+	char text[256];
+
+	ck_assert_uint_eq(due(&set, 3, NOW, steps), 0);
+	ck_assert_ptr_null(
+		key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW, text, sizeof(text)));
+}
+END_TEST
+
+START_TEST(a_switch_comes_at_its_planned_second_and_not_before)
+{
+	struct set set = quiet_set();
+	int64_t at = set.standby.activate_at;
+	struct key_step steps[8];
+
+	ck_assert_uint_eq(due(&set, 3, at - 1, steps), 0);
+	assert_one_step(&set, at, KEY_ACT_ROTATE, "standby");
+	ck_assert_int_eq(key_plan_next(infos(&set), 3, &policy, NOW), at);
+	ck_assert_int_eq(key_plan_next(infos(&set), 3, &policy, at + 5), at + 5);
+}
+END_TEST
+
+START_TEST(a_switch_waits_until_every_verifier_can_hold_the_key)
+{
+	struct set set = quiet_set();
+	struct key_step steps[8];
+	int64_t ready_at = 0;
+
+	set.standby.activate_at = NOW - 5;
+	set.standby.ready_at = NOW + 50;
+	ck_assert_uint_eq(due(&set, 3, NOW + 49, steps), 0);
+	assert_one_step(&set, NOW + 50, KEY_ACT_ROTATE, "standby");
+	ck_assert(!key_plan_ready(infos(&set), 3, ALG_ES256, NOW + 49, &ready_at));
+	ck_assert_int_eq(ready_at, NOW + 50);
+	ck_assert(key_plan_ready(infos(&set), 3, ALG_ES256, NOW + 50, &ready_at));
+	ck_assert(!key_plan_ready(infos(&set), 3, ALG_RS256, NOW + 50, &ready_at));
+	ck_assert_int_eq(ready_at, 0);
+}
+END_TEST
+
+START_TEST(without_an_active_key_only_a_revoked_one_excuses_haste)
+{
+	struct set set = quiet_set();
+	struct key_step steps[8];
+
+	set.standby.ready_at = NOW + 50;
+	set.active.state = KEY_REMOVED;
+	set.active.remove_at = NOW;
+	ck_assert_uint_eq(due(&set, 3, NOW + 49, steps), 0);
+	assert_one_step(&set, NOW + 50, KEY_ACT_ROTATE, "standby");
+	set.active.state = KEY_REVOKED;
+	assert_one_step(&set, NOW, KEY_ACT_ROTATE, "standby");
+}
+END_TEST
+
+START_TEST(a_missing_standby_is_made_at_once)
+{
+	struct set set = quiet_set();
+	enum alg both[] = { ALG_ES256, ALG_RS256 };
+	struct key_step steps[8];
+
+	set.standby.state = KEY_REMOVED;
+	set.standby.remove_at = NOW;
+	assert_one_step(&set, NOW, KEY_ACT_MAKE_STANDBY, "");
+	ck_assert_int_eq(key_plan_next(infos(&set), 3, &policy, NOW), NOW);
+	set.standby.state = KEY_STANDBY;
+	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, both, 2, NOW, steps, 8), 1);
+	ck_assert_int_eq(steps[0].act, KEY_ACT_MAKE_STANDBY);
+	ck_assert_int_eq(steps[0].alg, ALG_RS256);
+}
+END_TEST
+
+START_TEST(a_key_leaves_at_its_removal_time_and_not_before)
+{
+	struct set set = quiet_set();
+	struct key_step steps[8];
+
+	set.retiring.remove_at = NOW + 77;
+	ck_assert_uint_eq(due(&set, 3, NOW + 76, steps), 0);
+	assert_one_step(&set, NOW + 77, KEY_ACT_REMOVE, "retiring");
+	ck_assert_int_eq(key_plan_next(infos(&set), 3, &policy, NOW), NOW + 77);
+}
+END_TEST
+
+START_TEST(a_bound_is_raised_a_step_before_tokens_reach_it)
+{
+	struct set set = quiet_set();
+	struct key_step steps[8];
+	int64_t at = NOW + 1000;
+
+	set.active.exp_bound = at + TTL + STEP - 1; /* less than a step is left at `at` */
+	ck_assert_uint_eq(due(&set, 3, at - 1, steps), 0);
+	assert_one_step(&set, at, KEY_ACT_RAISE_BOUND, "active");
+	ck_assert_int_eq(key_plan_next(infos(&set), 3, &policy, NOW), at);
+	ck_assert_uint_eq(due(&set, 3, at, steps), 1);
+	ck_assert_int_eq(steps[0].at, at + TTL + 2 * STEP);
+	/* and raised it is not due again for a step */
+	set.active.exp_bound = steps[0].at;
+	ck_assert_uint_eq(due(&set, 3, at + STEP, steps), 0);
+	ck_assert_uint_eq(due(&set, 3, at + STEP + 1, steps), 1);
+}
+END_TEST
+
+START_TEST(bounds_come_first_and_the_list_ends_at_its_cap)
+{
+	struct set set = healthy_set();
+	struct key_step steps[3];
+
+	set.active.exp_bound = NOW;
+	set.standby.activate_at = NOW;
+	set.retiring.remove_at = NOW;
+	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, es256, 1, NOW, steps, 3), 3);
+	ck_assert_int_eq(steps[0].act, KEY_ACT_RAISE_BOUND);
+	ck_assert_int_eq(steps[1].act, KEY_ACT_ROTATE);
+	ck_assert_int_eq(steps[2].act, KEY_ACT_REMOVE);
+	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, es256, 1, NOW, steps, 2), 2);
+}
+END_TEST
+
+START_TEST(max_age_ends_at_the_next_planned_change)
+{
+	struct set set = quiet_set();
+	const struct key_info *keys = infos(&set);
+	int64_t at = set.standby.activate_at;
+
+	ck_assert_int_eq(key_plan_max_age(keys, 3, &policy, NOW), AGE);
+	ck_assert_int_eq(key_plan_max_age(keys, 3, &policy, at - 10), 10);
+	ck_assert_int_eq(key_plan_max_age(keys, 3, &policy, at - 1), 1);
+	ck_assert_int_eq(key_plan_max_age(keys, 3, &policy, at),
+			 AGE); /* overdue: no known moment */
+	/* a bound that is raised changes nothing a verifier sees */
+	set.active.exp_bound = NOW + TTL + STEP + 10;
+	ck_assert_int_eq(key_plan_max_age(keys, 3, &policy, NOW), AGE);
+}
+END_TEST
+
+START_TEST(no_key_is_removed_before_its_last_token_and_the_skew)
+{
+	ck_assert_int_eq(key_plan_remove_at(&policy, NOW), NOW + SKEW);
+	ck_assert_int_eq(key_plan_bound(&policy, NOW), NOW + TTL + 2 * STEP);
+}
+END_TEST
+
+struct lint_case {
+	const char *sentence;
+	size_t offset; /* of the int64_t that is set, from the set's start */
+	int64_t value;
+};
+
+#define FIELD(member) offsetof(struct set, member)
+
+START_TEST(lint_names_the_key_and_the_broken_rule)
+{
+	static const struct lint_case cases[] = {
+		{ "ES256 active (active): signs before every verifier can hold it",
+		  FIELD(active.ready_at), NOW + 1 },
+		{ "ES256 active (active): exp_bound does not cover the longest token",
+		  FIELD(active.exp_bound), NOW + TTL - 1 },
+		{ "ES256 retiring (retiring): leaves the key set before its last token expires",
+		  FIELD(retiring.remove_at), NOW + 100 + SKEW - 1 },
+		{ "ES256 retiring (retiring): leaves the key set before its last token expires",
+		  FIELD(retiring.last_exp), 0 },
+		{ "ES256 retiring (retiring): signed a token beyond its exp_bound",
+		  FIELD(retiring.exp_bound), NOW + 99 },
+		{ "ES256 standby (standby): no time of publication, or it is ready before it was "
+		  "published",
+		  FIELD(standby.publish_at), 0 },
+		{ "ES256 standby (standby): no time of publication, or it is ready before it was "
+		  "published",
+		  FIELD(standby.ready_at), NOW - 10 * DAY - 1 },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct set set = healthy_set();
+		char text[256];
+
+		memcpy((char *)&set + cases[i].offset, &cases[i].value, sizeof(int64_t));
+		ck_assert_pstr_eq(
+			key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW, text, sizeof(text)),
+			cases[i].sentence);
+	}
+}
+END_TEST
+
+START_TEST(lint_counts_keys_per_algorithm)
+{
+	static const struct {
+		enum key_state active, standby, retiring;
+		const char *sentence;
+	} cases[] = {
+		{ KEY_ACTIVE, KEY_ACTIVE, KEY_REMOVED, "ES256: more than one active key" },
+		{ KEY_ACTIVE, KEY_STANDBY, KEY_STANDBY, "ES256: more than one standby" },
+		{ KEY_ACTIVE, KEY_REMOVED, KEY_REMOVED, "ES256: no standby" },
+		{ KEY_REMOVED, KEY_STANDBY, KEY_REMOVED, "ES256: no active key" },
+	};
+	struct set set;
+	char text[256];
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		set = healthy_set();
+		set.active.state = cases[i].active;
+		set.standby.state = cases[i].standby;
+		set.retiring.state = cases[i].retiring;
+		ck_assert_pstr_eq(
+			key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW, text, sizeof(text)),
+			cases[i].sentence);
+	}
+	set = healthy_set();
+	memcpy(set.standby.kid, "active", sizeof("active"));
+	ck_assert_pstr_eq(key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW, text, sizeof(text)),
+			  "ES256 active (standby): two keys have this kid");
+	set = healthy_set();
+	ck_assert_pstr_eq(
+		key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW + DAY, text, sizeof(text)),
+		"ES256 active (active): exp_bound does not cover the longest token");
+}
+END_TEST
+
+START_TEST(a_key_that_left_too_early_or_stays_too_long_is_seen)
+{
+	struct set set = quiet_set();
+	char text[256];
+
+	set.retiring.remove_at = NOW + 100 + SKEW;
+	ck_assert_ptr_null(key_plan_lint(infos(&set), 3, &policy, es256, 1,
+					 set.retiring.remove_at + STEP, text, sizeof(text)));
+	ck_assert_pstr_eq(key_plan_lint(infos(&set), 3, &policy, es256, 1,
+					set.retiring.remove_at + STEP + 1, text, sizeof(text)),
+			  "ES256 retiring (retiring): should have left the key set");
+	set.retiring.state = KEY_REMOVED;
+	ck_assert_pstr_eq(
+		key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW + 99, text, sizeof(text)),
+		"ES256 retiring (removed): left the key set before its last token expires");
+	ck_assert_ptr_null(
+		key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW + 100, text, sizeof(text)));
+}
+END_TEST
+
+START_TEST(states_have_names_both_ways)
+{
+	for (unsigned s = 0; s < KEY_STATE_COUNT; s++) {
+		enum key_state back = KEY_STATE_COUNT;
+
+		ck_assert(key_state_by_name(str_z(key_state_name((enum key_state)s)), &back));
+		ck_assert_uint_eq(back, s);
+	}
+	ck_assert(!key_state_by_name(STR("Active"), &(enum key_state){ 0 }));
+	ck_assert_str_eq(key_state_name(KEY_STATE_COUNT), "unknown");
+}
+END_TEST
+
+/* ---- jwks ---- */
+
+struct made {
+	struct key_info info;
+	struct jwk *key;
+};
+
+static struct made make_published(enum alg alg, enum key_state state, int64_t retire_at)
+{
+	struct made m = { .info = { .alg = alg, .state = state, .retire_at = retire_at } };
+	struct signing_key *key;
+
+	ck_assert_int_eq(signing_key_generate(alg, &key), ERR_OK);
+	ck_assert_int_eq(signing_key_public(key, &m.key), ERR_OK);
+	memcpy(m.info.kid, jwk_kid(m.key).p, jwk_kid(m.key).n);
+	signing_key_free(key);
+	return m;
+}
+
+static enum err render(const struct made *made, size_t count, enum alg default_alg, struct buf *out)
+{
+	struct published_key published[8];
+
+	for (size_t i = 0; i < count; i++)
+		published[i] = (struct published_key){ &made[i].info, made[i].key };
+	buf_init(out, NULL, 16384);
+	return jwks_render(published, count, default_alg, out);
+}
+
+START_TEST(the_set_begins_with_the_key_that_signs)
+{
+	struct made made[] = {
+		make_published(ALG_ES256, KEY_RETIRING, 5),
+		make_published(ALG_RS256, KEY_STANDBY, 0),
+		make_published(ALG_ES256, KEY_STANDBY, 0),
+		make_published(ALG_ES256, KEY_REMOVED, 0),
+		make_published(ALG_RS256, KEY_ACTIVE, 0),
+		make_published(ALG_ES256, KEY_RETIRING, 9),
+		make_published(ALG_ES256, KEY_ACTIVE, 0),
+		make_published(ALG_ES256, KEY_REVOKED, 0),
+	};
+	static const struct {
+		enum alg alg;
+		size_t count;
+		size_t order[6];
+	} cases[] = {
+		{ ALG_ES256, 6, { 6, 2, 5, 0, 4, 1 } },
+		{ ALG_RS256, 6, { 4, 1, 6, 2, 5, 0 } },
+	};
+
+	for (size_t c = 0; c < COUNT(cases); c++) {
+		struct jwks *set;
+		struct buf out;
+		struct str text;
+
+		ck_assert_int_eq(render(made, COUNT(made), cases[c].alg, &out), ERR_OK);
+		ck_assert_int_eq(buf_end(&out, &text), ERR_OK);
+		ck_assert_int_eq(jwks_parse(text, &set), ERR_OK);
+		ck_assert_uint_eq(set->count, cases[c].count);
+		for (size_t i = 0; i < set->count; i++)
+			ck_assert(str_equal(jwk_kid(set->keys[i]),
+					    str_z(made[cases[c].order[i]].info.kid)));
+		ck_assert_ptr_null(strstr(text.p, "\"d\""));
+		jwks_free(set);
+		buf_done(&out);
+	}
+	for (size_t i = 0; i < COUNT(made); i++)
+		jwk_free(made[i].key);
+}
+END_TEST
+
+START_TEST(a_set_in_which_nothing_signs_is_not_published)
+{
+	struct made made[] = { make_published(ALG_ES256, KEY_STANDBY, 0),
+			       make_published(ALG_ES256, KEY_RETIRING, 1) };
+	struct buf out;
+
+	ck_assert_int_eq(render(made, 0, ALG_ES256, &out), ERR_INTERNAL);
+	buf_done(&out);
+	ck_assert_int_eq(render(made, 2, ALG_ES256, &out), ERR_INTERNAL);
+	buf_done(&out);
+	made[0].info.state = KEY_ACTIVE;
+	ck_assert_int_eq(render(made, 2, ALG_RS256, &out), ERR_INTERNAL);
+	buf_done(&out);
+	ck_assert_int_eq(render(made, 2, ALG_ES256, &out), ERR_OK);
+	buf_done(&out);
+	jwk_free(made[0].key);
+	jwk_free(made[1].key);
+}
+END_TEST
+
+START_TEST(an_etag_is_quoted_and_changes_with_the_text)
+{
+	char a[ETAG_LEN + 1], b[ETAG_LEN + 1];
+
+	jwks_etag(STR("{\"keys\":[]}"), a);
+	jwks_etag(STR("{\"keys\":[] }"), b);
+	ck_assert_uint_eq(strlen(a), ETAG_LEN);
+	ck_assert(a[0] == '"' && a[ETAG_LEN - 1] == '"');
+	ck_assert_ptr_null(strpbrk(a + 1, "\\ ,") /* etagc without what lists would split */);
+	ck_assert_str_ne(a, b);
+}
+END_TEST
+
+static Suite *plan_suite(void)
+{
+	const TTest *const tests[] = {
+		a_healthy_set_needs_nothing,
+		a_switch_comes_at_its_planned_second_and_not_before,
+		a_switch_waits_until_every_verifier_can_hold_the_key,
+		without_an_active_key_only_a_revoked_one_excuses_haste,
+		a_missing_standby_is_made_at_once,
+		a_key_leaves_at_its_removal_time_and_not_before,
+		a_bound_is_raised_a_step_before_tokens_reach_it,
+		bounds_come_first_and_the_list_ends_at_its_cap,
+		max_age_ends_at_the_next_planned_change,
+		no_key_is_removed_before_its_last_token_and_the_skew,
+		lint_names_the_key_and_the_broken_rule,
+		lint_counts_keys_per_algorithm,
+		a_key_that_left_too_early_or_stays_too_long_is_seen,
+		states_have_names_both_ways,
+		the_set_begins_with_the_key_that_signs,
+		a_set_in_which_nothing_signs_is_not_published,
+		an_etag_is_quoted_and_changes_with_the_text,
+	};
+	Suite *s = suite_create("plan");
+	TCase *tc = tcase_create("plan");
+
+	tcase_set_timeout(tc, 60);
+	for (size_t i = 0; i < COUNT(tests); i++)
+		tcase_add_test(tc, tests[i]);
+	suite_add_tcase(s, tc);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *runner;
+	int failed;
+
+	if (secret_library_init())
+		return EXIT_FAILURE;
+	runner = srunner_create(plan_suite());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
