@@ -79,6 +79,7 @@ enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ct
 
 	rq->task = (struct task){ .run = run, .arg = arg, .done = worker_post, .owner = rq };
 	rq->next = next;
+	rq->shed = false;
 	if (rq->db) {
 		rq->task.done = nobody_waits;
 		lane_run_inline(rq->db, rq->app->env, lane, &rq->task);
@@ -88,6 +89,7 @@ enum err park(struct request *rq, enum lane lane, enum err (*run)(struct lane_ct
 	e = submit(rq->app, lane, &rq->task);
 	if (e == ERR_OK)
 		return ERR_PARKED;
+	rq->shed = true;
 	rq->retry_after = 1;
 	return fail(rq, ERR_UNAVAILABLE, "a lane takes no more work: %s", err_name(e));
 }
