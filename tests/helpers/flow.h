@@ -108,9 +108,9 @@ struct str flow_log(struct flow *f);
 		ck_assert_msg(str_equal_z(v_, w_), "'%.*s' is not '%s'", STR_ARG(v_), w_);         \
 	} while (0)
 /* The OAuth error of a refused request, with its status. */
-#define ck_assert_refused(answer, want_status, want_error)                                         \
+#define ck_assert_refused(got, want_status, want_error)                                            \
 	do {                                                                                       \
-		const struct answer a_ = (answer);                                                 \
+		const struct answer a_ = (got);                                                 \
 		ck_assert_msg(a_.status == (want_status), "status %d: %s", a_.status, a_.why);     \
 		ck_assert_str(answer_str(&a_, "error"), want_error);                               \
 	} while (0)
