@@ -190,7 +190,7 @@ START_TEST(no_secret_reaches_the_log)
 	refresh(answer_str(&a, "refresh_token"));
 	token(with("grant_type=password&username=alice", "password", STR("hunter2hunter2")));
 	log = flow_log(f);
-	ck_assert_uint_gt(log.n, 0);
+	ck_assert(log.p && log.n);
 	ck_assert_ptr_null(memmem(log.p, log.n, fx.secret, strlen(fx.secret)));
 	ck_assert_ptr_null(memmem(log.p, log.n, PASSWORD, strlen(PASSWORD)));
 	ck_assert_ptr_null(memmem(log.p, log.n, "hunter2", 7));

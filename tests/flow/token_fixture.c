@@ -17,6 +17,8 @@ void office_fixture_up(void)
 
 void office_fixture_down(void)
 {
+	while (fx.claims_count)
+		json_free(fx.claims[--fx.claims_count]);
 	flow_down(&fx.flow);
 }
 
@@ -88,7 +90,9 @@ const struct json *claims_of(struct str token_text)
 	ck_assert_int_eq(jws_verify(&jws, key), ERR_OK);
 	ck_assert_str(jws.typ, "at+jwt");
 	ck_assert_int_eq(json_parse(jws.payload, JWT_SIZE_MAX, &claims), ERR_OK);
-	return claims; /* the process ends soon */
+	ck_assert_uint_lt(fx.claims_count, sizeof(fx.claims) / sizeof(fx.claims[0]));
+	fx.claims[fx.claims_count++] = claims;
+	return claims;
 }
 
 int main(void)

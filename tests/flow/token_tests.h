@@ -15,6 +15,8 @@
 struct office_fixture {
 	struct flow flow;
 	const char *secret; /* of the client "shop" */
+	struct json *claims[8]; /* what claims_of gave out */
+	size_t claims_count;
 };
 extern struct office_fixture fx;
 
@@ -33,7 +35,7 @@ struct answer refresh(struct str refresh_token);
 /* "name=value" with the value form-encoded, appended to text. */
 const char *with(const char *form, const char *name, struct str value);
 bool is_active(struct str what);
-/* The claims of a token whose signature is checked against the served key set. */
+/* The claims (the fixture's) of a token whose signature is checked against the served key set. */
 const struct json *claims_of(struct str token_text);
 
 Suite *grant_suite(void);
