@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/auto.h"
+#include "base/fault.h"
 
 enum { CLIENT_ARENA_MAX = 128 << 10 }; /* the longest lists of limits.h, several times over */
 
@@ -299,6 +300,8 @@ enum err client_cache_load(struct client_cache *c, struct db *db, struct str id,
 		return e;
 	epoch = client_cache_epoch(c);
 	e = read_client(db, ref->arena, id, &ref->client);
+	if (!e)
+		e = FAILPOINT("cache.read");
 	if (e == ERR_NOT_FOUND)
 		put(c, id, NULL, epoch);
 	if (e)

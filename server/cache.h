@@ -29,13 +29,14 @@ void client_cache_free(struct client_cache *c);
 MUST_CHECK enum err client_cache_find(struct client_cache *c, struct str id, struct client_ref **ret_client);
 uint64_t client_cache_epoch(struct client_cache *c);
 /* Reads one client from `db` into a reference of its own, puts it (or its absence) here if still current.
- * ERR_NOT_FOUND, or a storage error. */
+ * `db` has no transaction open that began before this call. ERR_NOT_FOUND, or a storage error. */
 MUST_CHECK enum err client_cache_load(struct client_cache *c, struct db *db, struct str id,
 				      struct client_ref **ret_client);
 /* After a commit that touched the client, before the answer. */
 void client_cache_drop(struct client_cache *c, struct str id);
 void client_cache_drop_all(struct client_cache *c);
-/* Calls `each` for secrets used since the last call. */
+/* Calls `each` for secrets used since the last call, without a lock held. What a client that was dropped
+ * or pushed out had noted is lost: last use is a hint for people. */
 void client_cache_used(struct client_cache *c, void (*each)(void *arg, struct str secret_id, int64_t at),
 		       void *arg);
 
