@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 
 #include "jose/b64.h"
+#include "tests/helpers/keys.h"
 
 enum { TEXT_MAX = 1 << 16 };
 
@@ -95,11 +96,11 @@ static size_t split_der(const unsigned char *der, size_t n, unsigned char *out, 
 	return 2 * (size_t)half;
 }
 
-size_t raw_signature(const char *pem, struct str input, unsigned char ret_signature[512])
+size_t raw_signature(const char *pem, struct str input, unsigned char ret_signature[SIGNATURE_MAX])
 {
 	EVP_PKEY *pkey = private_key(pem);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	unsigned char made[512];
+	unsigned char made[SIGNATURE_MAX];
 	size_t n = sizeof(made);
 
 	ck_assert_int_eq(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, pkey), 1);
@@ -116,7 +117,7 @@ size_t raw_signature(const char *pem, struct str input, unsigned char ret_signat
 char *signed_token(const char *pem, const char *header, const char *payload)
 {
 	char *input = signing_input(header, str_z(payload));
-	unsigned char signature[512];
+	unsigned char signature[SIGNATURE_MAX];
 	size_t n = raw_signature(pem, str_z(input), signature);
 	char *token = with_signature(input, signature, n);
 
@@ -136,4 +137,38 @@ char *hmac_token(struct str key, const char *header, const char *payload)
 	token = with_signature(input, mac, n);
 	free(input);
 	return token;
+}
+
+enum err token_check(struct str token, const struct jwk *key)
+{
+	AUTO(arena, a) = NULL;
+	struct jws jws;
+	enum err e;
+
+	ck_assert_int_eq(arena_new(1 << 16, &a), ERR_OK);
+	e = jws_parse(a, token, &jws);
+	return e ? e : jws_verify(&jws, key);
+}
+
+enum err token_check_z(const char *token, const struct jwk *key)
+{
+	return token_check(str_z(token), key);
+}
+
+enum err token_parse(const char *token)
+{
+	AUTO(arena, a) = NULL;
+	struct jws jws;
+
+	ck_assert_int_eq(arena_new(1 << 16, &a), ERR_OK);
+	return jws_parse(a, str_z(token), &jws);
+}
+
+enum err header_parse(const char *header)
+{
+	char *token = signed_token(KEY_EC_1, header, "{}");
+	enum err e = token_parse(token);
+
+	free(token);
+	return e;
 }

@@ -6,7 +6,7 @@
 #include <openssl/evp.h>
 
 #include "base/str.h"
-#include "jose/jwk.h"
+#include "jose/jws.h"
 
 /* A private key from keys.h. Caller: EVP_PKEY_free. */
 EVP_PKEY *private_key(const char *pem);
@@ -26,6 +26,13 @@ char *hmac_token(struct str key, const char *header, const char *payload);
 char *with_signature(const char *input, const void *signature, size_t n);
 
 /* Writes r || s, or the modulus-sized RSA signature; returns its length. */
-size_t raw_signature(const char *pem, struct str input, unsigned char ret_signature[512]);
+size_t raw_signature(const char *pem, struct str input, unsigned char ret_signature[SIGNATURE_MAX]);
+
+/* Parses and verifies; the error of whichever refuses. */
+enum err token_check(struct str token, const struct jwk *key);
+enum err token_check_z(const char *token, const struct jwk *key);
+enum err token_parse(const char *token);
+/* What parsing says to a token with this header, properly signed. */
+enum err header_parse(const char *header);
 
 #endif
