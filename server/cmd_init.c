@@ -1,0 +1,110 @@
+/* `chancery init`: an installation, once. */
+#include "server/cmd_init.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/cmd_out.h"
+#include "server/cmd_setup.h"
+
+static const struct out_view init_view = { .id = "data" };
+
+/* --issuer is laid over the sources like a flag; what they say themselves must agree with it. */
+static int find_issuer(struct cmd *c, const struct config **ret_config)
+{
+	const char *given = cmd_get(c, "issuer");
+	const struct config *config;
+	struct buf set;
+	struct str text;
+	int status = cmd_config(c, &config);
+
+	if (status)
+		return status;
+	*ret_config = config;
+	if (!given && !config->issuer.n)
+		return cmd_usage(c, "init needs --issuer URL: the address under which clients and "
+				    "verifiers will reach this server");
+	if (!given || str_equal_z(config->issuer, given))
+		return CMD_OK;
+	if (config->issuer.n)
+		return cmd_fail(c, CMD_CONFLICT, "%s is for the issuer %s, and stays so",
+				config->data_dir.p, config->issuer.p);
+	buf_init(&set, c->arena, URI_MAX + 16);
+	buf_fmt(&set, "issuer=%s", given);
+	if (c->source.set_count == CMD_GIVEN_MAX || buf_end(&set, &text))
+		return cmd_usage(c, "--issuer: too long");
+	c->sets[c->source.set_count++] = text.p;
+	config_unref(TAKE(c->config));
+	return cmd_config(c, ret_config);
+}
+
+/* Root making files in a directory of the service's own account would lock the service out of them:
+ * go on as the directory's owner. For good: nothing here needs root any more. */
+static int become_owner(struct cmd *c, const char *dir)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || stat(dir, &st) < 0 || st.st_uid == 0)
+		return CMD_OK;
+	if (setgroups(0, NULL) < 0 || setgid(st.st_gid) < 0 || setuid(st.st_uid) < 0)
+		return cmd_fail(c, CMD_REFUSED,
+				"%s belongs to uid %lu, which cannot be taken on: %s", dir,
+				(unsigned long)st.st_uid, strerror(errno));
+	cmd_note(c, "%s belongs to uid %lu; the files are made for it.", dir,
+		 (unsigned long)st.st_uid);
+	return CMD_OK;
+}
+
+static int print(struct cmd *c, const struct config *config, bool created)
+{
+	struct buf b;
+	struct jsonw w;
+
+	buf_init(&b, c->arena, 65536);
+	jsonw_init(&w, &b);
+	jsonw_object(&w);
+	jsonw_member(&w, "data", config->data_dir);
+	jsonw_member(&w, "issuer", config->issuer);
+	jsonw_member(&w, "master_key_file", config->keys.master_key_file);
+	jsonw_member_bool(&w, "created", created);
+	jsonw_end_object(&w);
+	return out_text(c, &init_view, &b);
+}
+
+static void say_next(struct cmd *c, const struct config *config)
+{
+	cmd_note(c,
+		 "Keep a copy of %s in another place than the database: whoever has both has the "
+		 "keys, and without it nobody has.",
+		 config->keys.master_key_file.p);
+	cmd_note(c, "Next: chancery serve --data %s", config->data_dir.p);
+}
+
+int cmd_init_run(struct cmd *c)
+{
+	const struct config *config;
+	struct config_fault fault;
+	enum setup_state state;
+	int status = find_issuer(c, &config);
+
+	if (!status)
+		status = setup_look(c, config, &state);
+	if (status)
+		return status;
+	if (state == SETUP_COMPLETE) {
+		cmd_note(c, "%s is an installation already; nothing was changed.",
+			 config->data_dir.p);
+		return print(c, config, false);
+	}
+	if (config_check_serve(config, &fault))
+		return cmd_fail(c, CMD_REFUSED, "%s", fault.text);
+	status = become_owner(c, config->data_dir.p);
+	if (!status)
+		status = setup_make(c, config);
+	if (status)
+		return status;
+	say_next(c, config);
+	return print(c, config, true);
+}
