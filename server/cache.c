@@ -1,6 +1,7 @@
-/* Clients in memory. Two parts with the same machinery: clients that exist, and ids that do not. Both are
- * hash tables with a list from the newest to the oldest used; a full part forgets its oldest. The hash
- * needs no key: a part is bounded, so the longest chain anybody can arrange is too. */
+/* Clients in memory. Two parts with the same machinery: clients that exist, and ids that do not.
+ * Both are hash tables with a list from the newest to the oldest used; a full part forgets its
+ * oldest. The hash needs no key: a part is bounded, so the longest chain anybody can arrange is
+ * too. */
 #include "server/cache.h"
 
 #include <pthread.h>
@@ -250,8 +251,9 @@ uint64_t client_cache_epoch(struct client_cache *c)
 	return epoch;
 }
 
-/* Keeps what was read at `epoch` (`ref` NULL: its absence), unless something was invalidated since, or
- * another thread has just put the same. No memory for it is no error: the next request reads again. */
+/* Keeps what was read at `epoch` (`ref` NULL: its absence), unless something was invalidated since,
+ * or another thread has just put the same. No memory for it is no error: the next request reads
+ * again. */
 static void put(struct client_cache *c, struct str id, struct client_ref *ref, uint64_t epoch)
 {
 	struct part *part = ref ? &c->present : &c->absent;
@@ -337,7 +339,8 @@ void client_cache_drop_all(struct client_cache *c)
 	entries_free(absent);
 }
 
-/* The clients in memory, each with a reference for the caller; NULL and 0 when there is no memory. */
+/* The clients in memory, each with a reference for the caller; NULL and 0 when there is no memory.
+ */
 static struct client_ref **hold_all(struct client_cache *c, size_t *ret_count)
 {
 	struct client_ref **all = calloc(c->present.max, sizeof(struct client_ref *));

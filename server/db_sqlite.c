@@ -1,10 +1,11 @@
 /* SQLite behind server/db.h; no other file knows it.
  *
- * What was decided here: every connection is in WAL mode with synchronous=FULL, so that a commit is an
- * fsync; the schema is never trusted to run code (trusted_schema off, defensive, no extensions);
+ * What was decided here: every connection is in WAL mode with synchronous=FULL, so that a commit is
+ * an fsync; the schema is never trusted to run code (trusted_schema off, defensive, no extensions);
  * deleted content is overwritten (secure_delete=ON: we delete little, and what we delete is hashes,
- * seeds and sealed keys). Page caches are small because the kernel caches the file as well. The log is
- * not moved into the file by the connection that commits: the writer's own thread for it does that. */
+ * seeds and sealed keys). Page caches are small because the kernel caches the file as well. The log
+ * is not moved into the file by the connection that commits: the writer's own thread for it does
+ * that. */
 #include "server/db.h"
 
 #include <errno.h>
@@ -62,7 +63,8 @@ static const char sql_rollback[] = "ROLLBACK";
 static const char sql_savepoint[] = "SAVEPOINT op";
 static const char sql_release[] = "RELEASE op";
 static const char sql_rollback_to[] = "ROLLBACK TO op";
-static const char sql_has_table[] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1";
+static const char sql_has_table[] =
+	"SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1";
 
 static const struct {
 	int code; /* extended, or primary */
@@ -116,8 +118,9 @@ static int note_log(void *arg, sqlite3 *conn, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-/* SQLite would make it with the umask's rights; log and index inherit the file's. Closing a descriptor
- * drops every POSIX lock this process has on the file, therefore only a file nobody had open before. */
+/* SQLite would make it with the umask's rights; log and index inherit the file's. Closing a
+ * descriptor drops every POSIX lock this process has on the file, therefore only a file nobody had
+ * open before. */
 static enum err make_file(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -133,9 +136,12 @@ static enum err harden(struct db *db)
 	static const struct {
 		int option, value;
 	} options[] = {
-		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },	   { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 }, { SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
-		{ SQLITE_DBCONFIG_DQS_DML, 0 },		   { SQLITE_DBCONFIG_DQS_DDL, 0 },
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },
+		{ SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
+		{ SQLITE_DBCONFIG_DQS_DML, 0 },
+		{ SQLITE_DBCONFIG_DQS_DDL, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
@@ -230,8 +236,8 @@ static struct db_stmt **bucket(struct db *db, const char *sql)
 	return &db->buckets[((uintptr_t)sql >> 4) % STMT_BUCKETS];
 }
 
-/* $1 becomes ?1: SQLite takes $1 for a name and numbers names by their first appearance. Text between
- * quotes stays. */
+/* $1 becomes ?1: SQLite takes $1 for a name and numbers names by their first appearance. Text
+ * between quotes stays. */
 static char *with_numbers(const char *sql)
 {
 	char *copy = strdup(sql);
@@ -296,14 +302,14 @@ void db_bind_i64(struct db_stmt *s, int i, int64_t v)
 
 void db_bind_str(struct db_stmt *s, int i, struct str v)
 {
-	bound(s, v.p ? sqlite3_bind_text64(s->stmt, i, v.p, v.n, SQLITE_TRANSIENT, SQLITE_UTF8) :
-		       sqlite3_bind_null(s->stmt, i));
+	bound(s, v.p ? sqlite3_bind_text64(s->stmt, i, v.p, v.n, SQLITE_TRANSIENT, SQLITE_UTF8)
+		     : sqlite3_bind_null(s->stmt, i));
 }
 
 void db_bind_bytes(struct db_stmt *s, int i, const void *p, size_t n)
 {
-	bound(s, n ? sqlite3_bind_blob64(s->stmt, i, p, n, SQLITE_TRANSIENT) :
-		     sqlite3_bind_zeroblob(s->stmt, i, 0));
+	bound(s, n ? sqlite3_bind_blob64(s->stmt, i, p, n, SQLITE_TRANSIENT)
+		   : sqlite3_bind_zeroblob(s->stmt, i, 0));
 }
 
 void db_bind_null(struct db_stmt *s, int i)
@@ -364,8 +370,8 @@ void db_end(struct db_stmt *s)
 	s->bind_rc = SQLITE_OK;
 }
 
-/* A statement its user left half-way (an early return) would keep its old view of the database alive
- * past the transaction, and the next BEGIN IMMEDIATE on it would be refused. */
+/* A statement its user left half-way (an early return) would keep its old view of the database
+ * alive past the transaction, and the next BEGIN IMMEDIATE on it would be refused. */
 static void end_all(struct db *db)
 {
 	sqlite3_stmt *s = NULL;
@@ -472,7 +478,8 @@ enum err db_has_table(struct db *db, const char *name, bool *ret_has)
 	return ERR_OK;
 }
 
-/* All pages in one step: the caller is a command or the start of the server, nobody waits behind it. */
+/* All pages in one step: the caller is a command or the start of the server, nobody waits behind
+ * it. */
 static enum err copy_pages(struct db *db, const char *to)
 {
 	sqlite3 *target = NULL;

@@ -10,8 +10,8 @@
 
 enum { PID_TEXT_MAX = 24 };
 
-/* What the holder wrote. For a holder in another pid namespace (two containers on one volume), whose number
- * the kernel cannot tell us. */
+/* What the holder wrote. For a holder in another pid namespace (two containers on one volume),
+ * whose number the kernel cannot tell us. */
 static pid_t written_pid(int fd)
 {
 	char text[PID_TEXT_MAX];

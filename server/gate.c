@@ -1,5 +1,5 @@
-/* One gate for every grant. What else makes a subject unfit (locked, expired) is a line here and nowhere
- * else. */
+/* One gate for every grant. What else makes a subject unfit (locked, expired) is a line here and
+ * nowhere else. */
 #include "server/gate.h"
 
 enum err gate_subject(const struct client *client, const struct user *user, const char **ret_why)

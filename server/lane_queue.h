@@ -1,5 +1,5 @@
-/* What the writer and the pools have in common: a bounded queue of tasks that sheds, and threads that take
- * from it. Nobody else needs this; lane.h is the contract. */
+/* What the writer and the pools have in common: a bounded queue of tasks that sheds, and threads
+ * that take from it. Nobody else needs this; lane.h is the contract. */
 #ifndef CHANCERY_SERVER_LANE_QUEUE_H
 #define CHANCERY_SERVER_LANE_QUEUE_H
 
@@ -29,6 +29,7 @@ unsigned lane_queue_length(struct lane_queue *q);
 uint64_t lane_queue_shed(struct lane_queue *q);
 
 /* A thread that gets no signals: those are the main thread's. ERR_NOMEM. */
-MUST_CHECK enum err lane_thread(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg);
+MUST_CHECK enum err lane_thread(pthread_t *ret_thread, const char *name, void *(*run)(void *),
+				void *arg);
 
 #endif

@@ -1,5 +1,6 @@
-/* Brings a database to the schema this program knows. The text of a migration that has run never changes:
- * its checksum is stored with its number, and a database that says otherwise is not touched. */
+/* Brings a database to the schema this program knows. The text of a migration that has run never
+ * changes: its checksum is stored with its number, and a database that says otherwise is not
+ * touched. */
 #include "server/migrate.h"
 
 #include "base/fault.h"

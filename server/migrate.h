@@ -1,5 +1,5 @@
-/* Schema versions. Migrations are files of migrations/, embedded in the binary, numbered without gaps,
- * forward only, each run in one transaction with its number and checksum recorded. */
+/* Schema versions. Migrations are files of migrations/, embedded in the binary, numbered without
+ * gaps, forward only, each run in one transaction with its number and checksum recorded. */
 #ifndef CHANCERY_SERVER_MIGRATE_H
 #define CHANCERY_SERVER_MIGRATE_H
 
@@ -21,19 +21,19 @@ struct migrate_status {
 	bool changed; /* a recorded checksum is not ours: refuse */
 };
 MUST_CHECK enum err migrate_status(struct db *db, struct migrate_status *ret_status);
-/* Runs what is missing. With current > 0 a copy of the database is made first at `copy_to` (an existing one
- * is replaced). ERR_CONFLICT: newer or changed. */
+/* Runs what is missing. With current > 0 a copy of the database is made first at `copy_to` (an
+ * existing one is replaced). ERR_CONFLICT: newer or changed. */
 MUST_CHECK enum err migrate_up(struct db *db, const char *copy_to, int64_t now);
 
-/* The same with another list: numbers are positions, from 1. For the tests, which have pasts and futures
- * of their own. */
+/* The same with another list: numbers are positions, from 1. For the tests, which have pasts and
+ * futures of their own. */
 struct migration_set {
 	const struct migration *items;
 	size_t count;
 };
 MUST_CHECK enum err migrate_status_of(struct db *db, const struct migration_set *set,
 				      struct migrate_status *ret_status);
-MUST_CHECK enum err migrate_up_to(struct db *db, const struct migration_set *set, const char *copy_to,
-				  int64_t now);
+MUST_CHECK enum err migrate_up_to(struct db *db, const struct migration_set *set,
+				  const char *copy_to, int64_t now);
 
 #endif

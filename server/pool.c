@@ -1,5 +1,5 @@
-/* A few threads behind a bounded queue, each with a database reader of its own: the hash slots and the
- * blocking pool. */
+/* A few threads behind a bounded queue, each with a database reader of its own: the hash slots and
+ * the blocking pool. */
 #include "server/lane.h"
 
 #include <pthread.h>
@@ -77,7 +77,8 @@ static enum err start_threads(struct pool *p, const char *name)
 	return ERR_OK;
 }
 
-enum err pool_start(const struct pool_options *options, const struct env *env, struct pool **ret_pool)
+enum err pool_start(const struct pool_options *options, const struct env *env,
+		    struct pool **ret_pool)
 {
 	AUTO(pool, p) = calloc(1, sizeof(*p) + options->threads * sizeof(p->threads[0]));
 	enum err e = ERR_OK;

@@ -1,6 +1,6 @@
-/* Revocations in memory: a hash table of fixed width, so that no request ever waits for it to grow, and a
- * readers' lock. Values are names we made (jti, sid, kid) or an administrator gave, never a caller's
- * choice, so the hash needs no key. */
+/* Revocations in memory: a hash table of fixed width, so that no request ever waits for it to grow,
+ * and a readers' lock. Values are names we made (jti, sid, kid) or an administrator gave, never a
+ * caller's choice, so the hash needs no key. */
 #include "server/revoked.h"
 
 #include <pthread.h>
@@ -9,7 +9,7 @@
 
 enum {
 	BUCKETS = 1 << 15,
-	SLICE = 256,	      /* buckets purged under one hold of the lock */
+	SLICE = 256,	       /* buckets purged under one hold of the lock */
 	ENTRIES_MAX = 1 << 20, /* about 100 MB; each costs its maker a token or a login */
 	LOAD_PAGE = 1000,
 	LOAD_ARENA_MAX = 2 << 20,
@@ -172,8 +172,8 @@ enum err revoked_load(struct revoked *r, struct db *db, int64_t now)
 	return e;
 }
 
-/* A jti, a sid and a kid name what is dead altogether: a token of an ended login that was signed a moment
- * after the end is as dead as the others. Clients, users and apis live on. */
+/* A jti, a sid and a kid name what is dead altogether: a token of an ended login that was signed a
+ * moment after the end is as dead as the others. Clients, users and apis live on. */
 static bool time_matters(enum revoke_kind kind)
 {
 	return kind == REVOKE_CLIENT || kind == REVOKE_USER || kind == REVOKE_API;

@@ -1,8 +1,9 @@
 /* All SQL of the program, in one place, so that what must run on two engines can be read in one go.
  *
- * SQLite 3.40 and PostgreSQL 15 both take every statement (server/db.h says what portable means). Names
- * tell table and act. A statement is found again by its address, hence arrays and not macros. Text
- * compares by bytes: SQLite does so by default, a PostgreSQL database is made with the collation C. */
+ * SQLite 3.40 and PostgreSQL 15 both take every statement (server/db.h says what portable means).
+ * Names tell table and act. A statement is found again by its address, hence arrays and not macros.
+ * Text compares by bytes: SQLite does so by default, a PostgreSQL database is made with the
+ * collation C. */
 #ifndef CHANCERY_SERVER_SQL_H
 #define CHANCERY_SERVER_SQL_H
 
@@ -62,8 +63,8 @@ SQL sql_user_insert[] = "INSERT INTO users (" USER_COLUMNS ", name_key, email_ke
 			"($1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9, $10)";
 SQL sql_user_get[] = "SELECT " USER_COLUMNS " FROM users WHERE id = $1";
 SQL sql_user_by_name[] = "SELECT " USER_COLUMNS " FROM users WHERE name_key = $1";
-SQL sql_user_by_email[] =
-	"SELECT " USER_COLUMNS " FROM users WHERE email_key = $1 ORDER BY id LIMIT 1";
+SQL sql_user_by_email[] = "SELECT " USER_COLUMNS
+			  " FROM users WHERE email_key = $1 ORDER BY id LIMIT 1";
 SQL sql_user_list[] = "SELECT " USER_COLUMNS
 		      " FROM users WHERE id > $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4";
 SQL sql_user_update[] =
@@ -97,9 +98,8 @@ SQL sql_api_delete[] = "DELETE FROM apis WHERE slug = $1 RETURNING uri";
 #define LOGIN_COLUMNS                                                                              \
 	"id, seed, sid, client_id, user_id, scope, audience, amr, n, auth_time, created_at, "      \
 	"expires_at, idle_until, rotated_at, retries, ended_at, end_reason"
-SQL sql_login_insert[] =
-	"INSERT INTO logins (" LOGIN_COLUMNS ") VALUES "
-	"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0, '')";
+SQL sql_login_insert[] = "INSERT INTO logins (" LOGIN_COLUMNS ") VALUES "
+			 "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0, '')";
 SQL sql_login_get[] = "SELECT " LOGIN_COLUMNS " FROM logins WHERE id = $1";
 /* The compare-and-swap: `n` is both what is compared and what moves. */
 SQL sql_login_rotate[] =
@@ -115,7 +115,8 @@ SQL sql_login_end_client[] =
 	"UPDATE logins SET ended_at = $2, end_reason = $3 WHERE client_id = $1 AND ended_at = 0";
 SQL sql_login_end_user[] =
 	"UPDATE logins SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at = 0";
-/* replace() compares bytes on both engines; LIKE folds case on one, and a URI may hold its wildcards */
+/* replace() compares bytes on both engines; LIKE folds case on one, and a URI may hold its
+ * wildcards */
 SQL sql_login_end_api[] =
 	"UPDATE logins SET ended_at = $2, end_reason = $3 WHERE ended_at = 0 AND "
 	"replace(' ' || audience || ' ', ' ' || $1 || ' ', '') <> ' ' || audience || ' '";
@@ -129,10 +130,9 @@ SQL sql_revoke[] =
 	"THEN excluded.iat_max ELSE revocations.iat_max END, "
 	"keep_until = CASE WHEN excluded.keep_until > revocations.keep_until "
 	"THEN excluded.keep_until ELSE revocations.keep_until END";
-SQL sql_revocation_page[] =
-	"SELECT kind, value, iat_max, keep_until FROM revocations "
-	"WHERE (kind, value) > ($1, $2) AND keep_until >= $3 "
-	"ORDER BY kind, value LIMIT $4";
+SQL sql_revocation_page[] = "SELECT kind, value, iat_max, keep_until FROM revocations "
+			    "WHERE (kind, value) > ($1, $2) AND keep_until >= $3 "
+			    "ORDER BY kind, value LIMIT $4";
 
 /* ---- keys ---- */
 
@@ -145,9 +145,8 @@ SQL sql_key_insert[] = "INSERT INTO keys (" KEY_COLUMNS ") VALUES "
 SQL sql_key_retire[] =
 	"UPDATE keys SET state = 'retiring', retire_at = $2, remove_at = $3, sealed = $4 "
 	"WHERE alg = $1 AND state = 'active'";
-SQL sql_key_promote[] =
-	"UPDATE keys SET state = 'active', activate_at = $3, exp_bound = $4 "
-	"WHERE kid = $1 AND alg = $2 AND state = 'standby'";
+SQL sql_key_promote[] = "UPDATE keys SET state = 'active', activate_at = $3, exp_bound = $4 "
+			"WHERE kid = $1 AND alg = $2 AND state = 'standby'";
 SQL sql_key_bound[] =
 	"UPDATE keys SET exp_bound = CASE WHEN exp_bound < $2 THEN $2 ELSE exp_bound END "
 	"WHERE kid = $1 AND state = 'active'";
@@ -164,8 +163,7 @@ SQL sql_root_put[] = "INSERT INTO roots (version, sealed, created_at) VALUES ($1
 
 /* ---- audit, meta, housekeeping ---- */
 
-#define AUDIT_COLUMNS                                                                              \
-	"id, at, event, outcome, actor, target, address, request_id, reason, count"
+#define AUDIT_COLUMNS "id, at, event, outcome, actor, target, address, request_id, reason, count"
 SQL sql_audit_insert[] = "INSERT INTO audit (" AUDIT_COLUMNS ") "
 			 "SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9 "
 			 "FROM audit";
@@ -177,9 +175,8 @@ SQL sql_meta_put[] = "INSERT INTO meta (name, value) VALUES ($1, $2) "
 		     "ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 /* The newest audit row stays whatever its age, so that ids never start again. */
-SQL sql_purge_audit[] =
-	"DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 "
-	"AND id < (SELECT MAX(id) FROM audit) ORDER BY at LIMIT $2)";
+SQL sql_purge_audit[] = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 "
+			"AND id < (SELECT MAX(id) FROM audit) ORDER BY at LIMIT $2)";
 SQL sql_purge_revocations[] =
 	"DELETE FROM revocations WHERE (kind, value) IN "
 	"(SELECT kind, value FROM revocations WHERE keep_until < $1 ORDER BY keep_until LIMIT $2)";

@@ -1,5 +1,6 @@
-/* Apis. Clients name them by URI and logins remember the URIs they were granted; neither is a reference
- * the schema holds, because an api may go while clients still name it (token_resolve then finds none). */
+/* Apis. Clients name them by URI and logins remember the URIs they were granted; neither is a
+ * reference the schema holds, because an api may go while clients still name it (token_resolve then
+ * finds none). */
 #include "server/store_priv.h"
 
 #include "server/sql.h"

@@ -91,4 +91,3 @@ enum err store_meta_put(struct db *db, const char *name, struct str value)
 	store_bind_text(s, 2, value);
 	return db_run(s, NULL);
 }
-

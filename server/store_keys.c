@@ -1,5 +1,5 @@
-/* Signing keys and the root. The schema itself holds rule 1: at most one active and one standby key per
- * algorithm; a step that would break it is a conflict, not a race. */
+/* Signing keys and the root. The schema itself holds rule 1: at most one active and one standby key
+ * per algorithm; a step that would break it is a conflict, not a race. */
 #include "server/store_priv.h"
 
 #include "server/sql.h"

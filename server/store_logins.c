@@ -1,6 +1,7 @@
 /* Logins: one row is the whole family of a refresh token, and its generation `n` is what a refresh
- * compares and swaps. Reuse of a single-use token has slipped through elsewhere by looking first and
- * acting later (CVE-2026-1035, CVE-2026-9802); here one step inside one transaction does both. */
+ * compares and swaps. Reuse of a single-use token has slipped through elsewhere by looking first
+ * and acting later (CVE-2026-1035, CVE-2026-9802); here one step inside one transaction does both.
+ */
 #include "server/gate.h"
 #include "server/sql.h"
 #include "server/store_priv.h"
@@ -88,9 +89,10 @@ static enum err get_login(struct db *db, struct arena *a, const unsigned char id
 	return e;
 }
 
-/* Row, MAC under the row's seed, same client: in this order, and all failures alike ERR_NOT_FOUND. The MAC
- * covers the client the login belongs to, so a token of another client's login is genuine here and is
- * refused by the comparison (RFC 6749 6: the token must be the authenticated client's). */
+/* Row, MAC under the row's seed, same client: in this order, and all failures alike ERR_NOT_FOUND.
+ * The MAC covers the client the login belongs to, so a token of another client's login is genuine
+ * here and is refused by the comparison (RFC 6749 6: the token must be the authenticated client's).
+ */
 static enum err find_login(struct db *db, struct arena *a, const struct refresh_request *in,
 			   struct login *ret_login)
 {
@@ -128,7 +130,8 @@ static enum err pass_gate(struct db *db, struct arena *a, const struct login *l,
 	return e;
 }
 
-/* A login that has ended can have no good token left, whenever issued: iat_max is the entry's own end. */
+/* A login that has ended can have no good token left, whenever issued: iat_max is the entry's own
+ * end. */
 static enum err end_login(struct db *db, const struct login *l, const char *reason,
 			  const struct refresh_request *in)
 {
@@ -152,8 +155,8 @@ static int64_t idle_until(const struct refresh_request *in, const struct login *
 	return until < l->expires_at ? until : l->expires_at;
 }
 
-/* One row must change. None means that another writer was faster, which SQLite's single writer excludes
- * and PostgreSQL does not: then nothing happened here and the caller may try again. */
+/* One row must change. None means that another writer was faster, which SQLite's single writer
+ * excludes and PostgreSQL does not: then nothing happened here and the caller may try again. */
 static enum err run_swap(struct db_stmt *s)
 {
 	int64_t changed;
@@ -222,8 +225,8 @@ static bool in_window(const struct refresh_request *in, const struct login *l)
 	return age <= in->retry_window && age >= -in->retry_window;
 }
 
-/* RFC 9700 4.14.2: what the generation of the token means for the login. Lost answers are normal, so the
- * token just before the live one buys the same successor for a little while. */
+/* RFC 9700 4.14.2: what the generation of the token means for the login. Lost answers are normal,
+ * so the token just before the live one buys the same successor for a little while. */
 static enum refresh_outcome judge(const struct refresh_request *in, const struct login *l)
 {
 	uint32_t n = in->name.n;
@@ -287,8 +290,8 @@ enum err store_refresh(struct db *db, struct arena *a, const struct refresh_requ
 	return e;
 }
 
-/* RFC 7009 2.2: a token we do not know is no error. An expired login is ended too, because its last access
- * token may outlive it. */
+/* RFC 7009 2.2: a token we do not know is no error. An expired login is ended too, because its last
+ * access token may outlive it. */
 enum err store_login_revoke(struct db *db, struct arena *a, const struct refresh_request *in,
 			    bool *ret_ended, struct login *ret_login)
 {

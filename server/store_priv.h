@@ -1,5 +1,5 @@
-/* What the store_*.c files share and nobody else needs: rows to structs, structs to parameters, and the
- * acts that ending something always brings along. */
+/* What the store_*.c files share and nobody else needs: rows to structs, structs to parameters, and
+ * the acts that ending something always brings along. */
 #ifndef CHANCERY_SERVER_STORE_PRIV_H
 #define CHANCERY_SERVER_STORE_PRIV_H
 
@@ -19,7 +19,8 @@ MUST_CHECK enum err store_one(struct db_stmt *s);
 /* ERR_OK when a row exists whose only parameter is `key`, else ERR_NOT_FOUND. */
 MUST_CHECK enum err store_exists(struct db *db, const char *sql, struct str key);
 /* Runs a statement whose only parameter is `key`. */
-MUST_CHECK enum err store_run_key(struct db *db, const char *sql, struct str key, int64_t *ret_changed);
+MUST_CHECK enum err store_run_key(struct db *db, const char *sql, struct str key,
+				  int64_t *ret_changed);
 /* After a compare-and-swap on `version` that changed nothing: ERR_NOT_FOUND or ERR_REUSED. */
 MUST_CHECK enum err store_why_unchanged(struct db *db, const char *exists_sql, struct str key);
 
@@ -38,11 +39,13 @@ MUST_CHECK enum err store_collect(struct db_stmt *s, struct store_rows *r, store
 MUST_CHECK enum err store_bind_page(struct db_stmt *s, struct arena *a, const struct page *page);
 
 /* Takes an id for ever: ERR_CONFLICT if it is or was somebody's. */
-MUST_CHECK enum err store_principal_take(struct db *db, struct str id, enum principal kind, int64_t now);
+MUST_CHECK enum err store_principal_take(struct db *db, struct str id, enum principal kind,
+					 int64_t now);
 MUST_CHECK enum err store_principal_bury(struct db *db, struct str id, int64_t now);
 
-/* Ends the logins that `sql` names by `value`, and revokes the tokens `entry` describes, in one go. */
-MUST_CHECK enum err store_end_and_revoke(struct db *db, const char *sql, const char *reason, int64_t now,
-					 const struct revocation *entry);
+/* Ends the logins that `sql` names by `value`, and revokes the tokens `entry` describes, in one go.
+ */
+MUST_CHECK enum err store_end_and_revoke(struct db *db, const char *sql, const char *reason,
+					 int64_t now, const struct revocation *entry);
 
 #endif

@@ -1,7 +1,8 @@
 /* Housekeeping: deletes what nothing can need any more, a bounded number of rows a call.
  *
- * Logins are walked by primary key in windows, and where the walk stands is kept in the database. An index
- * that finds the expired ones would have to follow idle_until, and every rotation would pay for it. */
+ * Logins are walked by primary key in windows, and where the walk stands is kept in the database.
+ * An index that finds the expired ones would have to follow idle_until, and every rotation would
+ * pay for it. */
 #include "server/store_priv.h"
 
 #include "oauth/machine.h"

@@ -1,6 +1,6 @@
-/* Users. A name is looked up by its key: trimmed, ASCII letters small, so that "Alice " and "alice" are
- * one account and one lock-out counter. Other scripts are left as they are: folding them depends on a
- * language we do not know. */
+/* Users. A name is looked up by its key: trimmed, ASCII letters small, so that "Alice " and "alice"
+ * are one account and one lock-out counter. Other scripts are left as they are: folding them
+ * depends on a language we do not know. */
 #include "server/store_priv.h"
 
 #include "server/sql.h"

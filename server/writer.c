@@ -1,14 +1,16 @@
 /* The writer: one thread that alone writes to the database, in groups.
  *
- * What waits is run in one transaction, each task in a savepoint of its own, and nobody is told before the
- * commit is on the disk. Two things can go wrong with a group. A statement can lose the whole transaction
- * (a full disk does that inside a savepoint), or the commit itself can fail; then every task of the group
- * runs again in a transaction of its own, so that one bad task costs only itself. A failed fsync is
- * different: afterwards nobody knows what the disk holds, and a second fsync may say "fine" without having
- * written (Linux forgets the error with the pages). Then writing ends until a restart reads the disk anew.
+ * What waits is run in one transaction, each task in a savepoint of its own, and nobody is told
+ * before the commit is on the disk. Two things can go wrong with a group. A statement can lose the
+ * whole transaction (a full disk does that inside a savepoint), or the commit itself can fail; then
+ * every task of the group runs again in a transaction of its own, so that one bad task costs only
+ * itself. A failed fsync is different: afterwards nobody knows what the disk holds, and a second
+ * fsync may say "fine" without having written (Linux forgets the error with the pages). Then
+ * writing ends until a restart reads the disk anew.
  *
- * The log is moved into the database by a second thread on a connection of its own. Should it fall behind,
- * because new pages come faster than it moves old ones, the writer takes a turn itself between two groups. */
+ * The log is moved into the database by a second thread on a connection of its own. Should it fall
+ * behind, because new pages come faster than it moves old ones, the writer takes a turn itself
+ * between two groups. */
 #include "server/lane.h"
 
 #include <pthread.h>
@@ -20,7 +22,7 @@
 #include "server/lane_queue.h"
 
 enum {
-	LOG_STEP = 1000,	    /* pages, 4 MiB: how often the log is moved */
+	LOG_STEP = 1000,	      /* pages, 4 MiB: how often the log is moved */
 	LOG_PATIENCE = 16 * LOG_STEP, /* from here on the writer waits for it */
 };
 
@@ -37,8 +39,8 @@ struct writer {
 	struct lane_ctx ctx;
 	pthread_t thread;
 	struct mover mover;
-	int64_t log_pages;    /* after the last group; the writer's thread only, like the next two */
-	int64_t move_at;      /* wake the mover at this length */
+	int64_t log_pages; /* after the last group; the writer's thread only, like the next two */
+	int64_t move_at;   /* wake the mover at this length */
 	int64_t take_turn_at; /* move it ourselves at this length */
 	_Atomic bool failed;
 	_Atomic uint64_t batches, operations, reruns, failures;
@@ -46,7 +48,8 @@ struct writer {
 
 /* ---- one transaction ---- */
 
-/* The task's answer is in task->result; an error is one of the transaction, which is then no more. */
+/* The task's answer is in task->result; an error is one of the transaction, which is then no more.
+ */
 static enum err run_in_savepoint(struct lane_ctx *ctx, struct task *task)
 {
 	enum err e = db_savepoint(ctx->db);
@@ -134,7 +137,8 @@ static void run_group(struct writer *w, struct task *const *tasks, size_t n)
 	if (atomic_load(&w->failed)) {
 		answer_all(tasks, n, ERR_UNAVAILABLE);
 	} else if (e == ERR_BUSY) {
-		/* another program holds the write lock: waiting for it once per task helps nobody */
+		/* another program holds the write lock: waiting for it once per task helps nobody
+		 */
 		answer_all(tasks, n, ERR_BUSY);
 	} else {
 		atomic_fetch_add(&w->reruns, n);

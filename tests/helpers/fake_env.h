@@ -1,5 +1,6 @@
-/* An outside world a test can set: the clock stands still until told otherwise, randomness is a stream
- * that repeats (or the kernel's), a password hash costs next to nothing. Safe from several threads. */
+/* An outside world a test can set: the clock stands still until told otherwise, randomness is a
+ * stream that repeats (or the kernel's), a password hash costs next to nothing. Safe from several
+ * threads. */
 #ifndef CHANCERY_TESTS_FAKE_ENV_H
 #define CHANCERY_TESTS_FAKE_ENV_H
 
@@ -9,7 +10,7 @@
 #include "server/env.h"
 
 struct fake_env {
-	struct env env; /* what the code under test gets */
+	struct env env;	     /* what the code under test gets */
 	_Atomic int64_t now; /* Unix seconds */
 	_Atomic int64_t micros;
 	_Atomic uint64_t drawn; /* 64-bit words of the stream given out */

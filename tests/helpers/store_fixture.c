@@ -57,7 +57,8 @@ void store_fixture_down(struct store_fixture *f)
 	remove_folder(f->dir);
 }
 
-void store_fixture_api(struct store_fixture *f, const char *uri, const char *slug, const char *scope)
+void store_fixture_api(struct store_fixture *f, const char *uri, const char *slug,
+		       const char *scope)
 {
 	const struct api api = {
 		.uri = str_z(uri),

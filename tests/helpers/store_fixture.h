@@ -1,5 +1,5 @@
-/* A migrated database in a folder of its own, a writer connection, an arena and a settable world. Fails the
- * running test (libcheck) when something cannot be made. */
+/* A migrated database in a folder of its own, a writer connection, an arena and a settable world.
+ * Fails the running test (libcheck) when something cannot be made. */
 #ifndef CHANCERY_TESTS_STORE_FIXTURE_H
 #define CHANCERY_TESTS_STORE_FIXTURE_H
 
@@ -24,9 +24,11 @@ void store_fixture_down(struct store_fixture *f);
 void store_fixture_reopen(struct store_fixture *f);
 
 /* Things most tests need; each fails the test if it cannot be made. */
-void store_fixture_api(struct store_fixture *f, const char *uri, const char *slug, const char *scope);
+void store_fixture_api(struct store_fixture *f, const char *uri, const char *slug,
+		       const char *scope);
 /* A confidential client with every grant, `scope` and `audiences`, without a secret. */
-void store_fixture_client(struct store_fixture *f, const char *id, const char *scope, const char *audiences);
+void store_fixture_client(struct store_fixture *f, const char *id, const char *scope,
+			  const char *audiences);
 void store_fixture_user(struct store_fixture *f, const char *id, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* A failing disk. SQLite's tables of functions carry no argument of ours into the allocator, and the VFS
- * must outlive every connection, hence the one static struct. */
+/* A failing disk. SQLite's tables of functions carry no argument of ours into the allocator, and
+ * the VFS must outlive every connection, hence the one static struct. */
 #include "tests/helpers/vfs_fault.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* A disk and a heap for SQLite that fail when told: an SQLite VFS over the real one, and an allocator over
- * the real one. The only place in the tests that knows sqlite3.
+/* A disk and a heap for SQLite that fail when told: an SQLite VFS over the real one, and an
+ * allocator over the real one. The only place in the tests that knows sqlite3.
  *
  * Everything is counted from the moment of arming. Safe from several threads. */
 #ifndef CHANCERY_TESTS_VFS_FAULT_H

@@ -27,7 +27,8 @@ static struct refresh_bind bind_of(const struct login *l)
 	};
 }
 
-/* What the endpoint passes down for RT(n) of this login, presented by the login's own client at `now`. */
+/* What the endpoint passes down for RT(n) of this login, presented by the login's own client at
+ * `now`. */
 static struct refresh_request request(const struct login *l, const struct refresh_bind *bind,
 				      uint32_t n, int64_t now)
 {
@@ -127,7 +128,8 @@ static const struct {
 	  REFRESH_RETRY_MAX, false },
 	{ "previous, client does not rotate now", LIVE - 1, 1, 0, false, REFRESH_REPEATED, LIVE, 1,
 	  false },
-	{ "the one before, inside the window", LIVE - 2, 0, 0, true, REFRESH_REUSED, LIVE, 0, true },
+	{ "the one before, inside the window", LIVE - 2, 0, 0, true, REFRESH_REUSED, LIVE, 0,
+	  true },
 	{ "the first", 0, 0, 0, true, REFRESH_REUSED, LIVE, 0, true },
 	{ "one ahead", LIVE + 1, 0, 0, true, REFRESH_AHEAD, LIVE, 0, true },
 	{ "far ahead", UINT32_MAX, 0, 0, true, REFRESH_AHEAD, LIVE, 0, true },
@@ -344,7 +346,8 @@ START_TEST(a_forged_token_is_unknown_and_changes_nothing)
 }
 END_TEST
 
-/* CVE-2026-16089 and its like: the token is bound to its client, at every door and whatever its n. */
+/* CVE-2026-16089 and its like: the token is bound to its client, at every door and whatever its n.
+ */
 START_TEST(another_client_can_neither_use_nor_burn_nor_see_a_token)
 {
 	struct login l = login_at_live(1);
@@ -368,7 +371,8 @@ END_TEST
 
 /* ---- the gate ---- */
 
-/* Only the row, so that the login itself stays alive: a refresh must not live by the login's end alone. */
+/* Only the row, so that the login itself stays alive: a refresh must not live by the login's end
+ * alone. */
 static void disable_row(const char *sql)
 {
 	OK(db_script(fx.db, sql));
@@ -403,10 +407,9 @@ END_TEST
 
 START_TEST(a_login_needs_a_client_and_a_user_that_existed)
 {
-	struct login l = { .client_id = STR("app"),
-			   .user_id = STR("nobody"),
-			   .sid = STR("s"),
-			   .expires_at = 1 };
+	struct login l = {
+		.client_id = STR("app"), .user_id = STR("nobody"), .sid = STR("s"), .expires_at = 1
+	};
 
 	IS(ERR_CONFLICT, store_login_create(fx.db, &l));
 	l.user_id = STR("u1");
@@ -464,9 +467,12 @@ static const struct {
 	int64_t n, age;
 	bool seen;
 } inspections[] = {
-	{ "live", LIVE, 1, true },     { "previous", LIVE - 1, 0, false },
-	{ "first", 0, 0, false },      { "ahead", LIVE + 1, 0, false },
-	{ "last idle second", LIVE, 99, true }, { "idle too long", LIVE, 100, false },
+	{ "live", LIVE, 1, true },
+	{ "previous", LIVE - 1, 0, false },
+	{ "first", 0, 0, false },
+	{ "ahead", LIVE + 1, 0, false },
+	{ "last idle second", LIVE, 99, true },
+	{ "idle too long", LIVE, 100, false },
 };
 
 START_TEST(only_the_current_token_of_a_live_login_is_inspected)

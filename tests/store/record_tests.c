@@ -408,8 +408,9 @@ END_TEST
 /* Twenty logins, every third alive, windows of three: the walk passes all and starts anew. */
 START_TEST(purge_walks_through_all_logins_and_around)
 {
-	static const char revive[] = "UPDATE logins SET idle_until = expires_at WHERE "
-				     "sid IN ('sid-3', 'sid-6', 'sid-9', 'sid-12', 'sid-15', 'sid-18')";
+	static const char revive[] =
+		"UPDATE logins SET idle_until = expires_at WHERE "
+		"sid IN ('sid-3', 'sid-6', 'sid-9', 'sid-12', 'sid-15', 'sid-18')";
 	int64_t deleted = 0;
 
 	for (unsigned char i = 1; i <= 20; i++)

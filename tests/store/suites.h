@@ -1,4 +1,5 @@
-/* The conformance suite of the store, in four files: what every engine behind server/db.h must do. */
+/* The conformance suite of the store, in four files: what every engine behind server/db.h must do.
+ */
 #ifndef CHANCERY_TESTS_STORE_SUITES_H
 #define CHANCERY_TESTS_STORE_SUITES_H
 
@@ -19,12 +20,12 @@ TCase *record_tests(void);
 /* Fails the test with the error's name. */
 #define OK(call) ck_assert_str_eq(err_name(call), err_name(ERR_OK))
 #define IS(expected, call) ck_assert_str_eq(err_name(call), err_name(expected))
-#define STR_EQ(s, z)                                                                               \
-	ck_assert_msg(str_equal_z((s), (z)), "\"%.*s\" is not \"%s\"", STR_ARG(s), (z))
+#define STR_EQ(s, z) ck_assert_msg(str_equal_z((s), (z)), "\"%.*s\" is not \"%s\"", STR_ARG(s), (z))
 
 /* Is there a revocation of this kind and value? Fills `ret` when it is not NULL. */
 bool find_revocation(enum revoke_kind kind, const char *value, struct revocation *ret);
-/* A login of `user` through `client` for `audience`; `byte` fills its id and seed, "sid-<byte>" names it. */
+/* A login of `user` through `client` for `audience`; `byte` fills its id and seed, "sid-<byte>"
+ * names it. */
 struct login make_login(unsigned char byte, const char *client, const char *user,
 			const char *audience);
 struct login get_login(unsigned char byte);

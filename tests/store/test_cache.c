@@ -1,4 +1,5 @@
-/* Clients and revocations in memory: bounded, shared, and never older than what the writer announced. */
+/* Clients and revocations in memory: bounded, shared, and never older than what the writer
+ * announced. */
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -154,8 +155,8 @@ static void *load_in_thread(void *arg)
 	return NULL;
 }
 
-/* The reader has read and is held up (100 ms); the writer commits and announces meanwhile. What the reader
- * has may serve its own request, and must not be put where others find it. */
+/* The reader has read and is held up (100 ms); the writer commits and announces meanwhile. What the
+ * reader has may serve its own request, and must not be put where others find it. */
 START_TEST(what_was_read_before_a_commit_is_not_put_back_after_it)
 {
 	const struct timespec moment = { .tv_nsec = 40000000 };
@@ -202,7 +203,9 @@ static void note_use(void *arg, struct str secret_id, int64_t at)
 
 START_TEST(uses_of_secrets_are_told_once)
 {
-	const struct client_secret s = { .id = STR("sec_1"), .kind = SECRET_MACHINE, .hash = STR("h") };
+	const struct client_secret s = { .id = STR("sec_1"),
+					 .kind = SECRET_MACHINE,
+					 .hash = STR("h") };
 	struct client_ref *ref;
 
 	store_fixture_client(&f, "app", "read", "");
@@ -280,7 +283,7 @@ static const struct {
 	enum revoke_kind kind;
 	bool time_matters;
 } kinds[] = {
-	{ REVOKE_JTI, false }, { REVOKE_SID, false }, { REVOKE_KID, false },
+	{ REVOKE_JTI, false },	 { REVOKE_SID, false }, { REVOKE_KID, false },
 	{ REVOKE_CLIENT, true }, { REVOKE_USER, true }, { REVOKE_API, true },
 };
 

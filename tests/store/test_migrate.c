@@ -33,16 +33,18 @@ static void tear_down(void)
 /* ---- migrations of our own making, after the real ones ---- */
 
 static const struct migration first = { 1, "0001_a", "CREATE TABLE a (x BIGINT);" };
-static const struct migration second = { 2, "0002_b",
-					 "CREATE TABLE b (x BIGINT);"
-					 "INSERT INTO b SELECT x FROM a; INSERT INTO b VALUES (2);" };
-static const struct migration broken = { 2, "0002_b", "CREATE TABLE b (x BIGINT); CREATE TABLE a (x);" };
-static const struct migration third = {
-	3, "0003_c",
-	"CREATE TABLE c (x TEXT);"
-	"INSERT INTO c WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
-	"SELECT hex(zeroblob(1000)) FROM n;"
+static const struct migration second = {
+	2, "0002_b",
+	"CREATE TABLE b (x BIGINT);"
+	"INSERT INTO b SELECT x FROM a; INSERT INTO b VALUES (2);"
 };
+static const struct migration broken = { 2, "0002_b",
+					 "CREATE TABLE b (x BIGINT); CREATE TABLE a (x);" };
+static const struct migration third = { 3, "0003_c",
+					"CREATE TABLE c (x TEXT);"
+					"INSERT INTO c WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+					"SELECT i + 1 FROM n WHERE i < 3000) "
+					"SELECT hex(zeroblob(1000)) FROM n;" };
 
 /* An empty database beside the fixture's, brought to the list given. */
 struct own {
@@ -224,7 +226,8 @@ START_TEST(a_migration_that_fails_leaves_nothing_behind)
 }
 END_TEST
 
-/* The process dies at the nth write of the upgrade, wherever that is: the next start finishes it. */
+/* The process dies at the nth write of the upgrade, wherever that is: the next start finishes it.
+ */
 START_TEST(an_upgrade_killed_at_any_write_is_finished_by_the_next)
 {
 	struct migrate_status status;
@@ -315,8 +318,8 @@ START_TEST(a_bad_parameter_comes_out_of_the_step_and_is_forgotten)
 }
 END_TEST
 
-/* A statement left half-way would pin its old view: the next transaction on this connection would be
- * refused, or a reader would see yesterday for ever. */
+/* A statement left half-way would pin its old view: the next transaction on this connection would
+ * be refused, or a reader would see yesterday for ever. */
 START_TEST(a_statement_left_halfway_does_not_outlive_its_transaction)
 {
 	static const char sql[] = "SELECT name FROM meta";

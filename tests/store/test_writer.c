@@ -1,5 +1,5 @@
-/* The writer's promise: nobody is told "done" before it is on the disk, one bad operation costs only
- * itself, and what was promised survives SIGKILL at any moment. */
+/* The writer's promise: nobody is told "done" before it is on the disk, one bad operation costs
+ * only itself, and what was promised survives SIGKILL at any moment. */
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
@@ -105,7 +105,8 @@ START_TEST(trouble_in_one_operation_costs_only_that_one)
 }
 END_TEST
 
-/* The nth write of a group's commit fails once: the group is run again one by one and nobody notices. */
+/* The nth write of a group's commit fails once: the group is run again one by one and nobody
+ * notices. */
 START_TEST(a_commit_that_fails_once_is_made_good_one_by_one)
 {
 	const enum vfs_failure failures[] = { VFS_FULL, VFS_IO, VFS_NOMEM };
@@ -195,7 +196,8 @@ START_TEST(what_waited_behind_a_failed_fsync_is_refused_too)
 }
 END_TEST
 
-/* Every place of the commit, every failure, once and for ever: what was acknowledged is on the disk. */
+/* Every place of the commit, every failure, once and for ever: what was acknowledged is on the
+ * disk. */
 START_TEST(nothing_acknowledged_is_missing_whatever_write_fails)
 {
 	const enum vfs_failure failures[] = { VFS_FULL, VFS_IO, VFS_NOMEM };
@@ -411,8 +413,7 @@ int main(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_group_is_one_transaction_and_is_answered_in_order);
-	tcase_add_loop_test(t, trouble_in_one_operation_costs_only_that_one, 0,
-			     TROUBLES * GROUP);
+	tcase_add_loop_test(t, trouble_in_one_operation_costs_only_that_one, 0, TROUBLES * GROUP);
 	tcase_add_loop_test(t, a_commit_that_fails_once_is_made_good_one_by_one, 0, 9);
 	tcase_add_test(t, a_disk_that_stays_full_refuses_all_and_recovers_by_itself);
 	tcase_add_test(t, a_failed_fsync_ends_writing_until_restart);

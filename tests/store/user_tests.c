@@ -37,9 +37,9 @@ static const struct {
 	const char *asked;
 	bool found;
 } names[] = {
-	{ "Alice", true },   { "alice", true },	     { "ALICE", true },	    { " alice\t", true },
-	{ "al ice", false }, { "alic\xc3\xa9", false }, { "", false },	    { "  ", false },
-	{ "alice\n", false },
+	{ "Alice", true },    { "alice", true },   { "ALICE", true },
+	{ " alice\t", true }, { "al ice", false }, { "alic\xc3\xa9", false },
+	{ "", false },	      { "  ", false },	   { "alice\n", false },
 };
 
 START_TEST(a_name_is_found_without_case_and_trimmed)
@@ -235,8 +235,8 @@ START_TEST(disabling_or_deleting_an_api_ends_the_logins_that_were_granted_it)
 	make_login(4, "app", "u1", "https://api.example/ab");
 	make_login(5, "app", "u1", "https://API.example/a");
 	a.disabled = true;
-	OK(_i ? store_api_delete(fx.db, STR("a"), LATER, UNTIL) :
-		store_api_update(fx.db, &a, 0, LATER, UNTIL));
+	OK(_i ? store_api_delete(fx.db, STR("a"), LATER, UNTIL)
+	      : store_api_update(fx.db, &a, 0, LATER, UNTIL));
 	ck_assert_int_eq(get_login(1).ended_at, LATER);
 	ck_assert_int_eq(get_login(2).ended_at, LATER);
 	for (unsigned char i = 3; i <= 5; i++)
@@ -272,7 +272,8 @@ TCase *user_tests(void)
 	tcase_add_test(t, an_api_comes_back_as_stored);
 	tcase_add_test(t, uri_and_slug_of_an_api_are_unique);
 	tcase_add_test(t, apis_are_listed_by_uri);
-	tcase_add_loop_test(t, disabling_or_deleting_an_api_ends_the_logins_that_were_granted_it, 0, 2);
+	tcase_add_loop_test(t, disabling_or_deleting_an_api_ends_the_logins_that_were_granted_it, 0,
+			    2);
 	tcase_add_test(t, an_api_may_go_while_clients_name_it);
 	return t;
 }

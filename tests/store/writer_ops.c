@@ -17,7 +17,8 @@ const char many_rows[] =
 	"INSERT INTO meta (name, value) "
 	"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
 	"SELECT 'big-' || i, hex(zeroblob(2000)) FROM n";
-static const char one_row[] = "INSERT INTO meta (name, value) VALUES ('big', hex(zeroblob(2000000)))";
+static const char one_row[] =
+	"INSERT INTO meta (name, value) VALUES ('big', hex(zeroblob(2000000)))";
 static const char plain[] = "PRAGMA max_page_count = 1000000";
 static const char tight[] = "PRAGMA max_page_count = 1"; /* that is: no more than there are */
 

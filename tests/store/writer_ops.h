@@ -1,4 +1,5 @@
-/* Operations that go wrong on demand, and groups of them: what the tests of the writer are made of. */
+/* Operations that go wrong on demand, and groups of them: what the tests of the writer are made of.
+ */
 #ifndef CHANCERY_TESTS_STORE_WRITER_OPS_H
 #define CHANCERY_TESTS_STORE_WRITER_OPS_H
 
