@@ -9,7 +9,7 @@
 #include "server/lists.h"
 #include "server/token.h"
 
-enum { GRANTS_MAX = 16, CREATE_ONLY_ROWS = 3, TTL_ABSENT = -1 };
+enum { GRANTS_MAX = 16, CREATE_ONLY_ROWS = 3 };
 
 #define FIELD(member, name_, type_)                                                                \
 	{ .name = name_,                                                                           \
@@ -224,7 +224,7 @@ static enum err read_values(const struct client_source *from, const struct clien
 		e = read_lists(from->arena, in, c, fault);
 	if (!e)
 		e = admin_check_alg(from->config, in->alg, &c->alg, fault);
-	if (!e && in->access_ttl != TTL_ABSENT)
+	if (!e && in->access_ttl != ADMIN_INT_ABSENT)
 		e = admin_check_ttl(in->access_ttl, &c->access_ttl, fault);
 	if (!e)
 		e = admin_check_claims(from->arena, in->claims, &c->claims, fault);
@@ -237,7 +237,7 @@ static enum err read_values(const struct client_source *from, const struct clien
 enum err client_read(const struct client_source *from, struct client_body *ret_body,
 		     struct client *ret_client, struct admin_fault *fault)
 {
-	struct client_body in = { .access_ttl = TTL_ABSENT, .refresh_rotation = true };
+	struct client_body in = { .access_ttl = ADMIN_INT_ABSENT, .refresh_rotation = true };
 	struct client c = *ret_client;
 	uint64_t seen;
 	enum err e = admin_fields(from->arena, from->object, from->shape, &in, &seen, fault);

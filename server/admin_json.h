@@ -26,6 +26,9 @@ enum err admin_unprocessable(struct admin_fault *fault, const char *pointer, con
 /* As admin_unprocessable with another error and no pointer; returns `e`. */
 enum err admin_fault_set(struct admin_fault *fault, enum err e, const char *detail);
 
+/* What an integer member holds that was not given; as a value it is out of every range we take. */
+#define ADMIN_INT_ABSENT INT64_MIN
+
 /* The members an object may have; `target` of admin_fields is the struct their offsets mean. */
 struct admin_shape {
 	const struct json_field *rows;

@@ -14,7 +14,7 @@
 #include "oauth/scope.h"
 #include "oauth/uri.h"
 
-enum { API_OBJECT_MAX = 32 << 10, CREATE_ONLY_ROWS = 2, TTL_ABSENT = -1 };
+enum { API_OBJECT_MAX = 32 << 10, CREATE_ONLY_ROWS = 2 };
 
 struct api_body {
 	struct str uri, slug;
@@ -96,7 +96,7 @@ static enum err api_read(struct arena *a, const struct json *object,
 {
 	uint64_t seen;
 
-	*ret_body = (struct api_body){ .access_ttl = TTL_ABSENT };
+	*ret_body = (struct api_body){ .access_ttl = ADMIN_INT_ABSENT };
 	return admin_fields(a, object, shape, ret_body, &seen, fault);
 }
 
@@ -113,7 +113,7 @@ static enum err read_values(const struct config *config, struct arena *a, const 
 		return admin_unprocessable(fault, "/format", "must be jwt");
 	api->format = STR("jwt");
 	api->access_ttl = 0;
-	if (!e && in->access_ttl != TTL_ABSENT)
+	if (!e && in->access_ttl != ADMIN_INT_ABSENT)
 		e = admin_check_ttl(in->access_ttl, &api->access_ttl, fault);
 	api->disabled = in->disabled;
 	return e;

@@ -14,7 +14,6 @@ enum {
 	MADE_SECRET_LEN = 32,
 	SECRET_ID_LEN = 12, /* 16 characters */
 	SECRET_LIFE_MAX = 10 * 366 * 24 * 3600,
-	EXPIRY_ABSENT = -1,
 };
 
 struct secret_body {
@@ -258,17 +257,17 @@ static enum err read_expires_at(int64_t now, struct str text, int64_t *ret_at,
 static enum err read_expiry(int64_t now, const struct secret_body *in, int64_t *ret_at,
 			    struct admin_fault *fault)
 {
-	if (in->expires_in != EXPIRY_ABSENT && in->expires_at.p)
+	if (in->expires_in != ADMIN_INT_ABSENT && in->expires_at.p)
 		return admin_unprocessable(fault, "/expires_at",
 					   "give expires_in or expires_at, not both");
-	if (in->expires_in != EXPIRY_ABSENT)
+	if (in->expires_in != ADMIN_INT_ABSENT)
 		return read_expires_in(now, in->expires_in, ret_at, fault);
 	return in->expires_at.p ? read_expires_at(now, in->expires_at, ret_at, fault) : ERR_OK;
 }
 
 static enum err add_read(struct request *rq, struct secret_act *act)
 {
-	struct secret_body in = { .expires_in = EXPIRY_ABSENT };
+	struct secret_body in = { .expires_in = ADMIN_INT_ABSENT };
 	struct admin_fault *fault = &act->act.fault;
 	uint64_t seen;
 	enum err e = admin_fields(rq->arena, rq->json, &secret_shape, &in, &seen, fault);

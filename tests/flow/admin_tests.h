@@ -29,9 +29,9 @@ bool still_active(struct str token);
 const char *format(const char *template, ...) __attribute__((format(printf, 1, 2)));
 const struct json *items(const struct answer *a);
 
-#define ck_assert_status(answer, want)                                                             \
+#define ck_assert_status(got, want)                                                                \
 	do {                                                                                       \
-		const struct answer s_ = (answer);                                                 \
+		const struct answer s_ = (got);                                                    \
 		ck_assert_msg(s_.status == (want), "status %d, not %d: %s %.*s", s_.status,        \
 			      (want), s_.why, STR_ARG(s_.body));                                   \
 	} while (0)

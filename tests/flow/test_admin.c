@@ -2,6 +2,7 @@
 #include "tests/flow/admin_tests.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "oauth/form.h"
