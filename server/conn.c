@@ -24,6 +24,16 @@ static void cut(struct conn *c)
 	shutdown(c->fd, SHUT_RDWR);
 }
 
+/* What the client has not read is forgotten as well: else the kernel would offer it for many
+ * minutes. */
+static void cut_hard(struct conn *c)
+{
+	const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	cut(c);
+}
+
 void conn_list_init(struct conn_list *l, const struct conn_limits *limits)
 {
 	deadline_queue_init(&l->head, limits->head_us);
@@ -119,7 +129,7 @@ void conn_expire(struct conn_list *l, int64_t now_us, void (*give_up)(struct con
 		if (c->exchange->held)
 			give_up(c);
 		else
-			cut(c);
+			cut_hard(c);
 	}
 }
 

@@ -246,25 +246,31 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 	return on_end(conn_of(c), x);
 }
 
-static void on_completed(void *arg, struct MHD_Connection *c, void **state,
-			 enum MHD_RequestTerminationCode code)
+/* `refused`: by the library, whose logger has it. */
+static void end_exchange(struct conn *conn, bool refused)
 {
-	struct port *port = arg;
-	struct conn *conn = conn_of(c);
-	struct exchange *x = *state;
+	struct port *port = port_of(conn);
+	struct exchange *x = conn->exchange;
 
-	(void)code;
-	*state = NULL;
-	if (!x)
-		return;
 	conn_end(&port->conns, conn, port->http->now_us);
 	x->bound = false;
 	if (x->held)
 		return; /* given up; the lane brings it back */
-	/* a status without our log line is the library's own refusal: its logger has it */
-	if (!MHD_get_connection_info(c, MHD_CONNECTION_INFO_HTTP_STATUS))
+	if (!refused)
 		exchange_lost(x, conn->late);
 	exchange_free(x);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *c, void **state,
+			 enum MHD_RequestTerminationCode code)
+{
+	(void)arg;
+	(void)code;
+	/* a status, and no log line of ours: exchange_lost would say that the client left */
+	if (*state)
+		end_exchange(conn_of(c),
+			     MHD_get_connection_info(c, MHD_CONNECTION_INFO_HTTP_STATUS));
+	*state = NULL;
 }
 
 /* ---- a connection ---- */
@@ -303,13 +309,17 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 			  enum MHD_ConnectionNotificationCode code)
 {
 	struct port *port = arg;
+	struct conn *conn = *context;
 
 	port->http->progress = true;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*context = opened(port, c);
 		return;
 	}
-	conn_close(&port->conns, *context);
+	/* where the library has no memory for its own answer it closes without on_completed */
+	if (conn && conn->exchange)
+		end_exchange(conn, true);
+	conn_close(&port->conns, conn);
 	*context = NULL;
 }
 

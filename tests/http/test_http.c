@@ -127,11 +127,16 @@ START_TEST(odd_framing_is_refused_once_and_the_connection_ends)
 	client_send_n(fd, row->bytes, row->n);
 	client_send(fd, "GET /plain HTTP/1.1\r\n" HOST "\r\n");
 	text = client_rest(fd);
-	ck_assert_msg(status_of(text) == row->status, "%s: %d\n%s", row->name, status_of(text),
-		      text);
 	ck_assert_msg(!strstr(text, "200 OK"), "%s: %s", row->name, text);
-	if (strstr(text, "X-Request-Id")) /* ours; the library may stammer, see http.c */
+	/* What the library refuses itself it may refuse otherwise: 1.0 closes without a word at a
+	 * NUL, 0.9.75 stammers two heads at a bad length. What is ours is exact. */
+	if (strstr(text, "X-Request-Id")) {
+		ck_assert_msg(status_of(text) == row->status, "%s: %s", row->name, text);
 		ck_assert_msg(responses_in(text) == 1, "%s: %s", row->name, text);
+	}
+	ck_assert_msg(status_of(text) == row->status || status_of(text) == 400 ||
+			      (!*text && memchr(row->bytes, 0, row->n)),
+		      "%s: %s", row->name, text);
 	ck_assert_int_eq(atomic_load(&bodies_run), 0);
 	close(fd);
 	house_down(&h);
