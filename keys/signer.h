@@ -50,6 +50,8 @@ struct signer_channel {
 	int fd; /* -1: no signer at the moment */
 	uint32_t seq;
 	uint64_t owed_by; /* the socket (its inode) that owes an answer; 0: none */
+	int patience_ms;  /* for signer_sign; 0: SIGNER_TIMEOUT_MS. Tests on a busy machine wait
+			     longer */
 };
 
 /* A connected pair, close-on-exec: [0] for the server, [1] for the signer. ERR_IO. */

@@ -150,7 +150,7 @@ enum err signer_sign(struct signer_channel *ch, enum token_kind kind, enum alg a
 		.head = { .op = SIGNER_OP_SIGN, .alg = (uint8_t)alg, .kind = (uint8_t)kind },
 		.data = claims,
 	};
-	x.timeout_ms = SIGNER_TIMEOUT_MS;
+	x.timeout_ms = ch->patience_ms ? ch->patience_ms : SIGNER_TIMEOUT_MS;
 	if (claims.n > JWT_SIZE_MAX)
 		return ERR_LIMIT;
 	e = call(ch, &x);

@@ -11,7 +11,7 @@
 
 #include "base/json.h"
 
-enum { HOUR = 3600 };
+enum { HOUR = 3600, PATIENCE_MS = 10000 /* sanitizers, and other tests at the same time */ };
 
 static int64_t shared_now(void *arg)
 {
@@ -39,7 +39,8 @@ static void start(struct signer_fixture *f)
 	f->control = (struct signer_channel){ .fd = control[0] };
 	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++) {
 		ck_assert_int_eq(signer_channel_pair(signing), ERR_OK);
-		f->signing[i] = (struct signer_channel){ .fd = signing[0] };
+		f->signing[i] = (struct signer_channel){ .fd = signing[0],
+							 .patience_ms = PATIENCE_MS };
 		theirs[i] = signing[1];
 	}
 	f->pid = fork();

@@ -1,0 +1,224 @@
+/* See the header. */
+#include "tests/helpers/keyring_fixture.h"
+
+#include <check.h>
+#include <stdio.h>
+
+#include "jose/jws.h"
+
+struct keyring_fixture o;
+
+/* ---- the store ---- */
+
+static enum err in_transaction(enum err (*run)(struct lane_ctx *, void *), void *arg)
+{
+	struct lane_ctx ctx = { .db = o.store.db, .env = &o.store.fake.env };
+	enum err e = db_begin(o.store.db);
+
+	if (!e)
+		e = run(&ctx, arg);
+	if (!e && o.mood == STORE_WORKS && db_in_transaction(o.store.db)) {
+		/* as after a batch that had to be run again */
+		db_rollback(o.store.db);
+		OK(db_begin(o.store.db));
+		e = run(&ctx, arg);
+	}
+	if (!e)
+		return db_commit(o.store.db);
+	db_rollback(o.store.db);
+	return e;
+}
+
+static enum err step(void *arg, enum err (*run)(struct lane_ctx *, void *), void *run_arg)
+{
+	enum err e;
+
+	(void)arg;
+	if (o.mood == STORE_REFUSES)
+		return ERR_FULL;
+	e = in_transaction(run, run_arg);
+	return e || o.mood == STORE_WORKS ? e : ERR_UNAVAILABLE;
+}
+
+static const struct keyring_store steps = { .write = step, .read = step };
+
+/* ---- up and down ---- */
+
+enum err open_keyring(bool make)
+{
+	return keyring_open(&o.store.fake.env, &o.config, &steps, &o.signer.control, make,
+			    &o.keyring);
+}
+
+void configure(void)
+{
+	o.config = (struct config){
+		.issuer = STR(FIXTURE_ISSUER),
+		.tokens = { .alg = ALG_ES256 },
+		.keys = { .algs = { ALG_ES256 },
+			  .alg_count = 1,
+			  .rotate_every = PERIOD,
+			  .jwks_max_age = MAX_AGE },
+	};
+}
+
+void keyring_up(void)
+{
+	signer_fixture_start(&o.signer);
+	signer_fixture_clock(&o.signer, FIXTURE_NOW);
+	store_fixture_up(&o.store);
+	configure();
+	buf_init(&o.token, NULL, JWT_SIZE_MAX);
+	OK(arena_new(1 << 20, &o.arena));
+	OK(open_keyring(true));
+}
+
+void keyring_down(void)
+{
+	keyring_free(o.keyring);
+	arena_free(o.arena);
+	buf_done(&o.token);
+	store_fixture_down(&o.store);
+	signer_fixture_stop(&o.signer);
+}
+
+int64_t now(void)
+{
+	return o.store.fake.env.now(&o.store.fake.env);
+}
+
+void advance(int64_t seconds)
+{
+	fake_env_advance(&o.store.fake, seconds);
+	signer_fixture_clock(&o.signer, now());
+}
+
+void reopen(void)
+{
+	keyring_free(o.keyring);
+	o.keyring = NULL;
+	store_fixture_reopen(&o.store);
+	signer_fixture_restart(&o.signer);
+	OK(open_keyring(false));
+}
+
+/* ---- looking ---- */
+
+/* A copy: the view does not stay. */
+struct key_info info_of(enum key_state state)
+{
+	struct keyring_view *v = keyring_view_get(o.keyring);
+	const struct key_info *found = key_plan_find(v->infos, v->count, ALG_ES256, state);
+	struct key_info info = { .kid = "" };
+
+	if (found)
+		info = *found;
+	keyring_view_unref(v);
+	return info;
+}
+
+size_t count_in(enum key_state state)
+{
+	struct keyring_view *v = keyring_view_get(o.keyring);
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->count; i++)
+		n += v->infos[i].state == state;
+	keyring_view_unref(v);
+	return n;
+}
+
+void assert_lint(void)
+{
+	char text[256];
+	const char *fault = keyring_lint(o.keyring, now(), text, sizeof(text));
+
+	ck_assert_msg(!fault, "%s", fault);
+}
+
+struct key_info stored(const char *kid)
+{
+	struct key_row *rows;
+	size_t count;
+
+	OK(store_keys(o.store.db, o.store.arena, &rows, &count));
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(rows[i].info.kid, kid) == 0)
+			return rows[i].info;
+	}
+	ck_abort_msg("no key %s", kid);
+}
+
+int64_t count_rows(const char *sql)
+{
+	struct db_stmt *s;
+	int64_t n;
+	bool row;
+
+	OK(db_stmt(o.store.db, sql, &s));
+	OK(db_step(s, &row));
+	n = db_i64(s, 0);
+	db_end(s);
+	return n;
+}
+
+/* ---- signing and verifying ---- */
+
+enum err issue(int64_t ttl, struct issued *ret)
+{
+	char claims[512];
+	struct signed_token token;
+	enum err e;
+
+	snprintf(claims, sizeof(claims),
+		 "{\"iss\":\"" FIXTURE_ISSUER "\",\"sub\":\"a\",\"aud\":\"u\",\"client_id\":\"a\","
+		 "\"iat\":%lld,\"exp\":%lld}",
+		 (long long)now(), (long long)(now() + ttl));
+	e = signer_sign(&o.signer.signing[0], TOKEN_ACCESS, ALG_ES256, str_z(claims), &o.token,
+			&token);
+	if (e)
+		return e;
+	snprintf(ret->text, sizeof(ret->text), "%.*s", STR_ARG(token.text));
+	memcpy(ret->kid, token.kid, sizeof(ret->kid));
+	ret->exp = now() + ttl;
+	return ERR_OK;
+}
+
+bool verifies(const struct issued *token)
+{
+	struct keyring_view *v = keyring_view_get(o.keyring);
+	AUTO(jwks, set) = NULL;
+	const struct jwk *key;
+	struct jws jws;
+	bool good;
+
+	arena_reset(o.arena);
+	OK(jwks_parse(v->jwks, &set));
+	OK(jws_parse(o.arena, str_z(token->text), &jws));
+	key = jwks_find(set, jws.kid);
+	good = key && jws_verify(&jws, key) == ERR_OK && keyring_verifier(v, jws.kid);
+	keyring_view_unref(v);
+	return good;
+}
+
+void assert_signs_with(const char *kid)
+{
+	struct issued token;
+
+	OK(issue(300, &token));
+	ck_assert_str_eq(token.kid, kid);
+	ck_assert(verifies(&token));
+}
+
+enum err tend(void)
+{
+	int64_t next;
+	bool changed;
+
+	return keyring_tend(o.keyring, &next, &changed);
+}
+
+enum err rotate(bool force, struct rotate_result *ret)
+{
+	return keyring_rotate(o.keyring, ALG_ES256, force, NULL, ret);
+}

@@ -1,0 +1,61 @@
+/* A keyring over a real database and a real signer, a world that stands still, and a store that can
+ * be told to fail. One of it, because each test is a process of its own. */
+#ifndef CHANCERY_TESTS_KEYRING_FIXTURE_H
+#define CHANCERY_TESTS_KEYRING_FIXTURE_H
+
+#include "server/keyring.h"
+#include "tests/helpers/signer_fixture.h"
+#include "tests/helpers/store_fixture.h"
+
+#define OK(expression) ck_assert_int_eq((expression), ERR_OK)
+
+enum { DAY = 86400, PERIOD = 30 * DAY, MAX_AGE = 900, READY_AFTER = MAX_AGE + KEYRING_SKEW };
+
+/* What the store does with a step: runs it (twice, as a writer may), refuses it, or runs it and
+ * says that it does not know. */
+enum store_mood { STORE_WORKS, STORE_REFUSES, STORE_HIDES_THE_COMMIT };
+
+struct keyring_fixture {
+	struct store_fixture store;
+	struct signer_fixture signer;
+	struct config config;
+	struct keyring *keyring;
+	struct arena *arena;
+	struct buf token;
+	enum store_mood mood;
+};
+extern struct keyring_fixture o;
+
+/* ES256 only, opened with make. */
+void keyring_up(void);
+void keyring_down(void);
+/* The first configuration, again. */
+void configure(void);
+enum err open_keyring(bool make);
+/* As after a crash of server and signer. */
+void reopen(void);
+int64_t now(void);
+void advance(int64_t seconds);
+
+/* A copy of the ES256 key in this state; kid "" if there is none. */
+struct key_info info_of(enum key_state state);
+size_t count_in(enum key_state state);
+void assert_lint(void);
+/* What the database itself says, past all views. */
+struct key_info stored(const char *kid);
+int64_t count_rows(const char *sql);
+
+struct issued {
+	char text[JWT_SIZE_MAX];
+	char kid[KID_MAX + 1];
+	int64_t exp;
+};
+enum err issue(int64_t ttl, struct issued *ret);
+/* By the published set alone, as a stranger would. */
+bool verifies(const struct issued *token);
+void assert_signs_with(const char *kid);
+
+enum err tend(void);
+enum err rotate(bool force, struct rotate_result *ret);
+
+#endif

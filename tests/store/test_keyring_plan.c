@@ -1,0 +1,314 @@
+/* The keyring: half a year of its life, and its death at every step. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "tests/helpers/keyring_fixture.h"
+#include "tests/unit/suite.h"
+
+/* ---- the plan ---- */
+
+START_TEST(a_planned_switch_comes_on_its_day)
+{
+	struct key_info standby = info_of(KEY_STANDBY);
+	struct keyring_counts counts;
+
+	OK(tend());
+	advance(PERIOD - 1);
+	OK(tend());
+	ck_assert_str_eq(info_of(KEY_STANDBY).kid, standby.kid);
+	advance(1);
+	OK(tend());
+	assert_signs_with(standby.kid);
+	ck_assert_int_eq(info_of(KEY_STANDBY).activate_at, now() + PERIOD);
+	ck_assert_int_eq(count_rows("SELECT COUNT(*) FROM audit WHERE event = 'key.rotate' AND "
+				    "actor = 'system' AND target <> ''"),
+			 1);
+	keyring_counts(o.keyring, &counts);
+	ck_assert_uint_eq(counts.scheduled, 1);
+	assert_lint();
+}
+END_TEST
+
+enum { ALIVE_MAX = 32 };
+
+/* Every token that has not expired finds its key in the published set. */
+static void assert_all_have_keys(const struct issued *alive)
+{
+	struct keyring_view *v = keyring_view_get(o.keyring);
+	AUTO(jwks, set) = NULL;
+
+	OK(jwks_parse(v->jwks, &set));
+	for (size_t i = 0; i < ALIVE_MAX; i++)
+		ck_assert(alive[i].exp <= now() || jwks_find(set, str_z(alive[i].kid)));
+	keyring_view_unref(v);
+}
+
+START_TEST(in_half_a_year_no_token_is_left_without_its_key)
+{
+	static struct issued alive[ALIVE_MAX];
+	int64_t end = now() + 180 * DAY, next;
+	size_t turn;
+	bool changed;
+
+	for (turn = 0; now() < end; turn++) {
+		OK(keyring_tend(o.keyring, &next, &changed));
+		assert_lint();
+		assert_all_have_keys(alive);
+		OK(issue(ACCESS_TTL_MAX - (int64_t)turn % 7 * 1000, &alive[turn % ALIVE_MAX]));
+		if (turn % 500 == 0) {
+			signer_fixture_restart(&o.signer);
+			OK(keyring_reload_signer(o.keyring, &o.signer.control));
+		}
+		ck_assert_int_gt(next, now());
+		advance(next - now() + (int64_t)(turn * 7919 % 600)); /* not always in time */
+	}
+	ck_assert_uint_eq(count_in(KEY_REMOVED) + count_in(KEY_RETIRING), 5);
+	ck_assert_uint_ge(count_in(KEY_REMOVED), 4);
+	ck_assert_uint_gt(turn, 1000);
+}
+END_TEST
+
+START_TEST(a_bound_is_durable_before_the_signer_may_use_it)
+{
+	struct key_info before = info_of(KEY_ACTIVE);
+	struct issued token;
+
+	advance(KEYRING_BOUND_STEP + 1);
+	fault_arm("key.bound.committed:1:error");
+	ck_assert_int_eq(tend(), ERR_IO);
+	fault_arm(NULL);
+	ck_assert_int_eq(stored(before.kid).exp_bound,
+			 now() + ACCESS_TTL_MAX + 2 * KEYRING_BOUND_STEP);
+	advance(KEYRING_BOUND_STEP - 1);
+	OK(issue(ACCESS_TTL_MAX, &token)); /* the old bound, to its last second */
+	advance(1);
+	ck_assert_int_eq(issue(ACCESS_TTL_MAX, &token), ERR_UNAVAILABLE);
+	OK(tend());
+	OK(issue(ACCESS_TTL_MAX, &token));
+	assert_lint();
+}
+END_TEST
+
+START_TEST(a_new_algorithm_is_published_before_it_signs)
+{
+	struct keyring_view *v;
+	int64_t made_at;
+
+	o.config.keys.algs[1] = ALG_RS256;
+	o.config.keys.alg_count = 2;
+	keyring_configure(o.keyring, &o.config);
+	OK(tend());
+	made_at = now();
+	v = keyring_view_get(o.keyring);
+	ck_assert_ptr_nonnull(key_plan_find(v->infos, v->count, ALG_RS256, KEY_STANDBY));
+	ck_assert_ptr_null(key_plan_find(v->infos, v->count, ALG_RS256, KEY_ACTIVE));
+	ck_assert_int_eq(keyring_max_age(o.keyring, v, now()), MAX_AGE);
+	keyring_view_unref(v);
+	advance(READY_AFTER - 1);
+	OK(tend());
+	advance(1);
+	OK(tend());
+	v = keyring_view_get(o.keyring);
+	ck_assert_int_eq(key_plan_find(v->infos, v->count, ALG_RS256, KEY_ACTIVE)->activate_at,
+			 made_at + READY_AFTER);
+	ck_assert_ptr_nonnull(key_plan_find(v->infos, v->count, ALG_RS256, KEY_STANDBY));
+	keyring_view_unref(v);
+	assert_lint();
+}
+END_TEST
+
+START_TEST(a_default_algorithm_without_a_key_stops_the_start)
+{
+	keyring_free(o.keyring);
+	o.keyring = NULL;
+	o.config.tokens.alg = ALG_RS256;
+	ck_assert_int_eq(open_keyring(true), ERR_NOT_READY);
+}
+END_TEST
+
+START_TEST(a_longer_max_age_is_written_down_before_it_is_promised)
+{
+	struct keyring_view *v = keyring_view_get(o.keyring);
+	struct rotate_result r = { .kid = "" };
+
+	o.config.keys.jwks_max_age = 4 * MAX_AGE;
+	keyring_configure(o.keyring, &o.config);
+	o.mood = STORE_REFUSES;
+	ck_assert_int_eq(tend(), ERR_FULL);
+	ck_assert_int_eq(keyring_max_age(o.keyring, v, now()), MAX_AGE);
+	o.mood = STORE_WORKS;
+	advance(60);
+	OK(tend());
+	ck_assert_int_eq(keyring_max_age(o.keyring, v, now()), 4 * MAX_AGE);
+	keyring_view_unref(v);
+	/* and remembered when it is shortened again, by a later server too */
+	configure();
+	reopen();
+	OK(rotate(false, &r));
+	ck_assert_int_eq(info_of(KEY_STANDBY).ready_at, now() + 4 * MAX_AGE + KEYRING_SKEW);
+}
+END_TEST
+
+/* ---- failures ---- */
+
+START_TEST(a_store_that_refuses_changes_nothing)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct rotate_result r = { .kid = "" };
+	struct keyring_counts counts;
+
+	o.mood = STORE_REFUSES;
+	ck_assert_int_eq(rotate(false, &r), ERR_FULL);
+	ck_assert_str_eq(r.kid, "");
+	assert_signs_with(active.kid);
+	o.mood = STORE_WORKS;
+	OK(tend());
+	ck_assert_str_eq(info_of(KEY_STANDBY).kid, standby.kid);
+	keyring_counts(o.keyring, &counts);
+	ck_assert_uint_eq(counts.failed, 1);
+	OK(rotate(false, &r));
+	assert_signs_with(standby.kid);
+}
+END_TEST
+
+START_TEST(a_commit_whose_answer_was_lost_is_found_out)
+{
+	struct key_info standby = info_of(KEY_STANDBY);
+	struct rotate_result r = { .kid = "" };
+
+	o.mood = STORE_HIDES_THE_COMMIT;
+	ck_assert_int_eq(rotate(false, &r), ERR_UNAVAILABLE);
+	o.mood = STORE_WORKS;
+	OK(tend());
+	ck_assert_str_eq(info_of(KEY_ACTIVE).kid, standby.kid);
+	assert_signs_with(standby.kid);
+	assert_lint();
+}
+END_TEST
+
+START_TEST(a_signer_that_dies_before_the_switch_is_followed_by_one_that_knows)
+{
+	struct key_info standby = info_of(KEY_STANDBY);
+	struct rotate_result r = { .kid = "" };
+
+	fault_arm("key.rotate.committed:1:error");
+	ck_assert_int_eq(rotate(false, &r), ERR_IO);
+	fault_arm(NULL);
+	ck_assert_str_eq(stored(standby.kid).kid, standby.kid);
+	ck_assert_int_eq(stored(standby.kid).state, KEY_ACTIVE);
+	signer_fixture_restart(&o.signer);
+	OK(keyring_reload_signer(o.keyring, &o.signer.control));
+	OK(tend());
+	assert_signs_with(standby.kid);
+	assert_lint();
+}
+END_TEST
+
+START_TEST(after_a_failure_the_plan_pauses_and_then_goes_on)
+{
+	int64_t next;
+	bool changed;
+
+	advance(KEYRING_BOUND_STEP + 1);
+	o.mood = STORE_REFUSES;
+	ck_assert_int_eq(keyring_tend(o.keyring, &next, &changed), ERR_FULL);
+	ck_assert(!changed);
+	ck_assert_int_gt(next, now());
+	o.mood = STORE_WORKS;
+	OK(keyring_tend(o.keyring, &next, &changed));
+	ck_assert(!changed); /* not yet */
+	advance(next - now());
+	OK(keyring_tend(o.keyring, &next, &changed));
+	ck_assert(changed);
+	assert_lint();
+}
+END_TEST
+
+/* ---- crashes: a child dies at the point, the parent opens what it left ---- */
+
+static const struct crash {
+	const char *spec;
+	bool switched; /* the database says so */
+} crashes[] = {
+	{ "key.rotate.generated:1:abort", false },
+	{ "key.rotate.committed:1:abort", true },
+	{ "key.rotate.activated:1:abort", true },
+	{ "key.rotate.settled:1:abort", true },
+};
+
+static void die_while_rotating(const char *spec)
+{
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct rotate_result r;
+
+		store_fixture_reopen(&o.store);
+		signer_fixture_start(&o.signer);
+		signer_fixture_clock(&o.signer, FIXTURE_NOW);
+		OK(open_keyring(false));
+		fault_arm(spec);
+		_exit(rotate(false, &r) ? 1 : 0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: status %d", spec,
+		      status);
+}
+
+START_TEST(a_crash_at_any_step_of_a_rotation_leaves_a_healthy_set)
+{
+	for (size_t i = 0; i < COUNT(crashes); i++) {
+		struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+		struct issued old;
+
+		OK(issue(300, &old));
+		keyring_free(o.keyring);
+		o.keyring = NULL;
+		die_while_rotating(crashes[i].spec);
+		reopen();
+		ck_assert_str_eq(info_of(KEY_ACTIVE).kid,
+				 crashes[i].switched ? standby.kid : active.kid);
+		assert_lint();
+		assert_signs_with(info_of(KEY_ACTIVE).kid);
+		ck_assert(verifies(&old));
+		OK(tend());
+		assert_lint();
+		advance(READY_AFTER); /* the next standby */
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_planned_switch_comes_on_its_day,
+		in_half_a_year_no_token_is_left_without_its_key,
+		a_bound_is_durable_before_the_signer_may_use_it,
+		a_new_algorithm_is_published_before_it_signs,
+		a_default_algorithm_without_a_key_stops_the_start,
+		a_longer_max_age_is_written_down_before_it_is_promised,
+		a_store_that_refuses_changes_nothing,
+		a_commit_whose_answer_was_lost_is_found_out,
+		a_signer_that_dies_before_the_switch_is_followed_by_one_that_knows,
+		after_a_failure_the_plan_pauses_and_then_goes_on,
+		a_crash_at_any_step_of_a_rotation_leaves_a_healthy_set,
+	};
+	Suite *s = suite_create("keyring plan");
+	TCase *tc = tcase_create("keyring plan");
+	SRunner *runner = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
+	for (size_t i = 0; i < COUNT(tests); i++)
+		tcase_add_test(tc, tests[i]);
+	suite_add_tcase(s, tc);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
