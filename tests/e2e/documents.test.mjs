@@ -152,7 +152,7 @@ const methods = {
 };
 
 test('rfc8414_2_what_is_advertised_works', async () => {
-	server.json('client', 'create', 'app', '--public', '--allow-public-password', '--grant', 'password', '--grant', 'refresh_token',
+	server.json('client', 'create', 'app', '--public', '--public-password', '--grant', 'password', '--grant', 'refresh_token',
 		'--scope', 'orders.read', '--audience', api);
 	const metadata = (await server.get('/.well-known/oauth-authorization-server')).json;
 	for (const grant of metadata.grant_types_supported)

@@ -198,8 +198,10 @@ export class Server {
 		this.child.once('exit', again);
 	}
 
-	async stop(signal = 'SIGTERM') {
+	async stop(signal = 'SIGTERM', { keepConnections = false } = {}) {
 		this.kept = false;
+		if (!keepConnections)
+			this.agent.destroy();
 		if (this.child && this.child.exitCode === null && this.child.signalCode === null)
 			this.child.kill(signal);
 		return this.exited;
@@ -219,7 +221,6 @@ export class Server {
 	/* Ends everything and removes the folder. */
 	async done() {
 		const ended = await this.stop();
-		this.agent.destroy();
 		if (this.log !== undefined)
 			fs.closeSync(this.log);
 		running.delete(this);

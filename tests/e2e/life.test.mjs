@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Server, sleep, until } from './helpers.mjs';
@@ -77,11 +78,27 @@ test('sigterm_drains_and_loses_no_answer', async () => {
 	});
 	await sleep(300);
 	stopping = true;
-	const ended = await one.stop();
+	const ended = await one.stop('SIGTERM', { keepConnections: true });
 	await Promise.all(load);
 	assert.deepEqual(ended, { status: 0, signal: null });
 	assert.ok(answered > 16 && sent - answered <= 16);
 	await one.done();
+});
+
+test('sigterm_does_not_wait_for_connections_that_say_nothing', async () => {
+	for (const used of [false, true]) {
+		const one = await Server.make();
+		const silent = net.connect(one.port, '127.0.0.1');
+		silent.on('error', () => {});
+		await new Promise((done) => silent.once('connect', done));
+		if (used)
+			await one.get('/livez');
+		const began = Date.now();
+		await one.stop('SIGTERM', { keepConnections: true });
+		assert.ok(Date.now() - began < 3000, `${Date.now() - began} ms`);
+		silent.destroy();
+		await one.done();
+	}
 });
 
 test('sighup_takes_a_good_configuration_and_keeps_the_old_for_a_bad_one', async () => {
