@@ -25,7 +25,7 @@ struct server_channels {
 };
 
 enum supervisor_event {
-	SUPERVISOR_SIGNER_DIED,	   /* detail: waitpid's status */
+	SUPERVISOR_SIGNER_DIED,	   /* detail: waitpid's status; not when the server went first */
 	SUPERVISOR_SIGNER_STARTED, /* detail: pid; not for the first */
 	SUPERVISOR_SERVER_DIED, /* detail: waitpid's status; only when it is started again or given
 				   up */
