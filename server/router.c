@@ -286,8 +286,6 @@ static enum err read_body(struct request *rq)
 	case BODY_NONE:
 		break;
 	}
-	if (rq->body.n > 0)
-		return fail(rq, ERR_BAD_REQUEST, "a body where none belongs");
 	return ERR_OK;
 }
 

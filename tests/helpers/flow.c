@@ -139,6 +139,21 @@ void flow_down(struct flow *f)
 	signer_fixture_stop(&f->signer);
 }
 
+struct flow *flow_new(const char *const *sets)
+{
+	struct flow *f = calloc(1, sizeof(*f));
+
+	ck_assert_ptr_nonnull(f);
+	flow_up_with(f, sets);
+	return f;
+}
+
+void flow_free(struct flow *f)
+{
+	flow_down(f);
+	free(f);
+}
+
 void flow_advance(struct flow *f, int64_t seconds)
 {
 	fake_env_advance(&f->store.fake, seconds);

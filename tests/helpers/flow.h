@@ -36,6 +36,9 @@ void flow_up(struct flow *f);
 /* The same with more options: "tokens.access_ttl=60s", ended by NULL. */
 void flow_up_with(struct flow *f, const char *const *sets);
 void flow_down(struct flow *f);
+/* The same on the heap. */
+struct flow *flow_new(const char *const *sets);
+void flow_free(struct flow *f);
 /* All clocks, the signer's too. */
 void flow_advance(struct flow *f, int64_t seconds);
 
@@ -110,7 +113,7 @@ struct str flow_log(struct flow *f);
 /* The OAuth error of a refused request, with its status. */
 #define ck_assert_refused(got, want_status, want_error)                                            \
 	do {                                                                                       \
-		const struct answer a_ = (got);                                                 \
+		const struct answer a_ = (got);                                                    \
 		ck_assert_msg(a_.status == (want_status), "status %d: %s", a_.status, a_.why);     \
 		ck_assert_str(answer_str(&a_, "error"), want_error);                               \
 	} while (0)
