@@ -177,7 +177,7 @@ static enum err make_thumbprint(const struct public_key *key, char ret_text[THUM
 	write_thumbprint_input(key, &w);
 	e = buf_end(&input, &text);
 	if (!e && EVP_Digest(text.p, text.n, digest, NULL, EVP_sha256(), NULL) != 1)
-		e = ERR_CRYPTO;
+		e = openssl_error(ERR_CRYPTO);
 	if (!e)
 		b64url_encode_z(digest, sizeof(digest), ret_text);
 	buf_done(&input);

@@ -180,24 +180,32 @@ static size_t der_signature(const unsigned char rs[ES256_LEN], unsigned char out
 	return n;
 }
 
-/* Both our algorithms sign the SHA-256 of the signing input. `rsa_padding` 0: the key is not RSA.
- */
-static enum err verify_digest(EVP_PKEY *pkey, int rsa_padding, struct str input,
-			      struct str signature)
+/* RSASSA-PKCS1-v1_5 for RSA (RFC 7518 3.3), nothing to choose for EC. */
+static bool prepare(EVP_PKEY_CTX *ctx, EVP_PKEY *pkey)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY_CTX *key_ctx = NULL; /* the digest context's own */
+	return EVP_PKEY_verify_init(ctx) == 1 &&
+	       EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+	       (!EVP_PKEY_is_a(pkey, "RSA") ||
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1);
+}
+
+/* Both our algorithms sign the SHA-256 of the signing input. We hash it ourselves: EVP_DigestVerify
+ * copies its context before the last step, and when there is no memory for that, says "bad". */
+static enum err verify_digest(EVP_PKEY *pkey, struct str input, struct str signature)
+{
+	unsigned char digest[32];
+	EVP_PKEY_CTX *ctx;
 	enum err result = ERR_OK;
 
-	if (!ctx)
-		return openssl_error(ERR_NOMEM);
-	if (EVP_DigestVerifyInit(ctx, &key_ctx, EVP_sha256(), NULL, pkey) != 1 ||
-	    (rsa_padding && EVP_PKEY_CTX_set_rsa_padding(key_ctx, rsa_padding) != 1))
+	if (EVP_Digest(input.p, input.n, digest, NULL, EVP_sha256(), NULL) != 1)
+		return openssl_error(ERR_CRYPTO);
+	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	if (!ctx || !prepare(ctx, pkey))
 		result = openssl_error(ERR_CRYPTO);
-	else if (EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
-				  (const unsigned char *)input.p, input.n) != 1)
+	else if (EVP_PKEY_verify(ctx, (const unsigned char *)signature.p, signature.n, digest,
+				 sizeof(digest)) != 1)
 		result = openssl_error(ERR_BAD_SIGNATURE);
-	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_CTX_free(ctx);
 	return result;
 }
 
@@ -208,7 +216,7 @@ static enum err verify_es256(const struct jws *jws, EVP_PKEY *pkey)
 	if (jws->signature_len != ES256_LEN || !scalar_in_range(jws->signature) ||
 	    !scalar_in_range(jws->signature + SCALAR_LEN))
 		return ERR_BAD_SIGNATURE;
-	return verify_digest(pkey, 0, jws->signing_input,
+	return verify_digest(pkey, jws->signing_input,
 			     str_n(der, der_signature(jws->signature, der)));
 }
 
@@ -216,9 +224,7 @@ static enum err verify_rs256(const struct jws *jws, EVP_PKEY *pkey)
 {
 	if (jws->signature_len != (size_t)EVP_PKEY_get_size(pkey))
 		return ERR_BAD_SIGNATURE;
-	/* RFC 7518 3.3: RSASSA-PKCS1-v1_5 */
-	return verify_digest(pkey, RSA_PKCS1_PADDING, jws->signing_input,
-			     str_n(jws->signature, jws->signature_len));
+	return verify_digest(pkey, jws->signing_input, str_n(jws->signature, jws->signature_len));
 }
 
 enum err jws_verify(const struct jws *jws, const struct jwk *key)

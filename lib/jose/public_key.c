@@ -14,12 +14,18 @@
 
 enum { RSA_EXPONENT_LEN_MAX = 4, POINT_LEN = 1 + 2 * P256_COORDINATE_LEN };
 
+/* Whoever fails for want of memory says so somewhere in the queue; those above it add their own
+ * words. */
 enum err openssl_error(enum err otherwise)
 {
-	bool nomem = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+	enum err result = otherwise;
+	unsigned long code;
 
-	ERR_clear_error();
-	return nomem ? ERR_NOMEM : otherwise;
+	while ((code = ERR_get_error()) != 0) {
+		if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+			result = ERR_NOMEM;
+	}
+	return result;
 }
 
 static bool is_odd(const struct public_number *x)
@@ -77,19 +83,16 @@ static enum err build_rsa(const struct public_key *key, EVP_PKEY **ret_pkey)
 	BIGNUM *e = BN_bin2bn(key->second.b, (int)key->second.n, NULL);
 	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 	OSSL_PARAM *params = NULL;
-	enum err result = ERR_NOMEM;
+	enum err result;
 
 	if (n && e && builder && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
 	    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
 		params = OSSL_PARAM_BLD_to_param(builder);
-	if (params)
-		result = pkey_from("RSA", params, ret_pkey);
+	result = params ? pkey_from("RSA", params, ret_pkey) : openssl_error(ERR_NOMEM);
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(builder);
 	BN_free(e);
 	BN_free(n);
-	if (result)
-		ERR_clear_error();
 	return result;
 }
 
@@ -151,32 +154,47 @@ static enum err number_of(const EVP_PKEY *pkey, const char *name, size_t len,
 
 /* A curve given by its parameters instead of its name has no name here unless every one of them is
  * P-256's: a generator of the sender's choice (CVE-2020-0601) does not pass. */
-static bool is_p256(const EVP_PKEY *pkey)
+static enum err check_curve(const EVP_PKEY *pkey)
 {
 	char group[32];
-	bool known = EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_GROUP_NAME, group,
-						    sizeof(group), NULL) == 1;
 
-	ERR_clear_error();
-	return known && str_equal_z(str_z(group), "prime256v1");
+	if (EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group),
+					   NULL) != 1)
+		return openssl_error(ERR_UNSUPPORTED);
+	return str_equal_z(str_z(group), "prime256v1") ? ERR_OK : ERR_UNSUPPORTED;
+}
+
+static enum err rsa_of(const EVP_PKEY *pkey, struct public_key *ret_key)
+{
+	enum err e = number_of(pkey, OSSL_PKEY_PARAM_RSA_N, 0, &ret_key->first);
+
+	if (!e)
+		e = number_of(pkey, OSSL_PKEY_PARAM_RSA_E, 0, &ret_key->second);
+	if (!e)
+		ret_key->alg = ALG_RS256;
+	return e;
+}
+
+static enum err ec_of(const EVP_PKEY *pkey, struct public_key *ret_key)
+{
+	const size_t len = P256_COORDINATE_LEN;
+	enum err e = check_curve(pkey);
+
+	if (!e)
+		e = number_of(pkey, OSSL_PKEY_PARAM_EC_PUB_X, len, &ret_key->first);
+	if (!e)
+		e = number_of(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, len, &ret_key->second);
+	if (!e)
+		ret_key->alg = ALG_ES256;
+	return e;
 }
 
 enum err public_key_of(const struct evp_pkey_st *pkey, struct public_key *ret_key)
 {
-	enum err e;
-
-	if (EVP_PKEY_is_a(pkey, "RSA")) {
-		ret_key->alg = ALG_RS256;
-		e = number_of(pkey, OSSL_PKEY_PARAM_RSA_N, 0, &ret_key->first);
-		return e ? e : number_of(pkey, OSSL_PKEY_PARAM_RSA_E, 0, &ret_key->second);
-	}
-	if (EVP_PKEY_is_a(pkey, "EC") && is_p256(pkey)) {
-		ret_key->alg = ALG_ES256;
-		e = number_of(pkey, OSSL_PKEY_PARAM_EC_PUB_X, P256_COORDINATE_LEN, &ret_key->first);
-		return e ? e
-			 : number_of(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, P256_COORDINATE_LEN,
-				     &ret_key->second);
-	}
+	if (EVP_PKEY_is_a(pkey, "RSA"))
+		return rsa_of(pkey, ret_key);
+	if (EVP_PKEY_is_a(pkey, "EC"))
+		return ec_of(pkey, ret_key);
 	return ERR_UNSUPPORTED;
 }
 

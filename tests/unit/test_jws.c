@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "jose/b64.h"
 #include "jose/jws.h"
+#include "tests/fuzz/rfc7515.h"
 #include "tests/helpers/keys.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/tokens.h"
@@ -27,47 +28,19 @@ static struct jwk *import(const char *text)
 	return key;
 }
 
-#define RFC7515_PAYLOAD                                                                            \
-	"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0" \
-	"cnVlfQ"
-
 START_TEST(rfc7515_appendix_a2_verifies)
 {
-	AUTO(jwk, key) = import("{\"kty\":\"RSA\",\"n\":\"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_"
-				"wWJcyQoTbji9k0l8W26mPddx"
-				"HmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_"
-				"YpRPEwOWvG6b32690r2jZ"
-				"47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-"
-				"UTo7WTBEMa2R2CapHg6"
-				"65xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-"
-				"DWNmoudF8NAco9_h9iaGNj8q2e"
-				"thFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ\",\"e\":\"AQAB\"}");
-	static const char token[] = "eyJhbGciOiJSUzI1NiJ9." RFC7515_PAYLOAD
-				    ".cC4hiUPoj9Eetdgtv3hF80EGrhuB__"
-				    "dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5Y"
-				    "Kt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_"
-				    "nZLgrnbyTyWzO75vRK5h6xB"
-				    "ArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--"
-				    "xi12jzDwusC-eOkHWEsqtFZESc6Bf"
-				    "I7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWk"
-				    "WywlVmtVrBp0igcN_Ioyp"
-				    "GlUPQGe77Rw";
+	AUTO(jwk, key) = import(RFC7515_A2_KEY);
 
-	ck_assert_int_eq(token_check_z(token, key), ERR_OK);
+	ck_assert_int_eq(token_check_z(RFC7515_A2_TOKEN, key), ERR_OK);
 }
 END_TEST
 
 START_TEST(rfc7515_appendix_a3_verifies)
 {
-	AUTO(jwk, key) = import("{\"kty\":\"EC\",\"crv\":\"P-256\","
-				"\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
-				"\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}");
-	static const char token[] = "eyJhbGciOiJFUzI1NiJ9." RFC7515_PAYLOAD
-				    ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-"
-				    "F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6"
-				    "NU1Q";
+	AUTO(jwk, key) = import(RFC7515_A3_KEY);
 
-	ck_assert_int_eq(token_check_z(token, key), ERR_OK);
+	ck_assert_int_eq(token_check_z(RFC7515_A3_TOKEN, key), ERR_OK);
 }
 END_TEST
 
