@@ -102,10 +102,13 @@ test('rfc7515_5_2_every_spelling_but_one_is_refused', () => {
 	const token = make();
 	const [header, payload, sign] = token.split('.');
 	for (const bent of [`${header}.${payload}`, `${token}.`, `.${token}`, `${header}..${sign}`, `${header}=.${payload}.${sign}`,
-		`${token}=`, `${header}.${payload}.${sign.slice(0, -1)}`, `${header} .${payload}.${sign}`, `${header}.${payload}\n.${sign}`,
+		`${token}=`, `${header}.${payload}.${sign.slice(0, -1)}`, `${header} .${payload}.${sign}`, `${header}.${payload}\t.${sign}`,
 		token.replaceAll('-', '+').replaceAll('_', '/') === token ? `${token}A` : token.replaceAll('-', '+').replaceAll('_', '/'),
-		'', '.', '..', '{}'])
+		'.', '..', '{}'])
 		invalid(bent, bent.slice(-20));
+	/* no token, or more than one: nothing was decided */
+	for (const nothing of ['', `${token}\n${token}`])
+		assert.equal(status(nothing), 2);
 	for (const text of ['[]', '"x"', 'null', '{"alg":"ES256",}', "{'alg':'ES256'}", '{"alg":"ES256"} x', '\ufeff{"alg":"ES256"}'])
 		invalid(make(text, goodClaims(), { signWith: 'ES256' }), text);
 });
