@@ -48,7 +48,7 @@ int cmd_usage(const struct cmd *c, const char *format, ...)
 		fprintf(stderr, "See `chancery help %s`.\n", c->row->words);
 	else
 		fputs("See `chancery help`.\n", stderr);
-	return CMD_REFUSED;
+	return c->row && c->row->flags & CMD_DECIDES ? VERIFY_UNDECIDED : CMD_REFUSED;
 }
 
 int cmd_nomem(const struct cmd *c)

@@ -24,6 +24,7 @@ enum { VERIFY_VALID = 0, VERIFY_INVALID = 1, VERIFY_UNDECIDED = 2 };
 enum {
 	CMD_ARGS_MAX = 4,
 	CMD_GIVEN_MAX = 256,
+	CMD_LISTS_MAX = 4,
 	CMD_ARENA_MAX = 192 << 20, /* a listing of everything, twice */
 	CMD_DOCUMENT_MAX = 64 << 20,
 };
@@ -53,10 +54,11 @@ struct cmd_option {
 };
 
 enum cmd_flags {
-	CMD_HIDDEN = 1, /* not in help: for the build and for tests */
-	CMD_PUBLIC = 2, /* a client of the public endpoints: --url, --credentials */
-	CMD_ASKS = 4,	/* needs --yes without a terminal */
-	CMD_READS = 8,	/* changes nothing: the scope chancery:read opens it too */
+	CMD_HIDDEN = 1,	  /* not in help: for the build and for tests */
+	CMD_PUBLIC = 2,	  /* a client of the public endpoints: --url, --credentials */
+	CMD_ASKS = 4,	  /* needs --yes without a terminal */
+	CMD_READS = 8,	  /* changes nothing: the scope chancery:read opens it too */
+	CMD_DECIDES = 16, /* status 1 is an answer ("invalid"), so wrong usage is 2 */
 };
 
 struct cmd;
@@ -67,8 +69,9 @@ struct cmd_row {
 	const char *args;    /* "ID [LABEL]", brackets for what may be left out; NULL for none */
 	const char *summary; /* one line, no full stop */
 	const char *details; /* more sentences, or NULL */
-	const struct cmd_option *options; /* ends with a NULL name; NULL for none */
-	const char *const *examples;	  /* pairs of a purpose and a command line; NULL-ended */
+	/* Lists that each end with a NULL name; commands share them. */
+	const struct cmd_option *options[CMD_LISTS_MAX];
+	const char *const *examples; /* pairs of a purpose and a command line; NULL-ended */
 	unsigned flags;
 	/* One of the two. `admin` makes it a client of the admin API: over the socket, or with
 	 * --url and
@@ -144,6 +147,8 @@ MUST_CHECK int cmd_confirm(struct cmd *c, const char *format, ...) PRINTF_LIKE(2
  * asked, and words stand in c->args. (cmd_args.c) */
 MUST_CHECK int cmd_parse(struct cmd *c, int argc, char **argv, bool *ret_help);
 const struct cmd_row *cmd_find(const char *const *words, size_t count, size_t *ret_used);
+/* The row's i-th option, over all its lists; NULL after the last. */
+const struct cmd_option *cmd_option_at(const struct cmd_row *row, size_t i);
 
 /* ---- what is read from the table: cmd_help.c, cmd_man.c ---- */
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "oauth/form.h"
+#include "oauth/scope.h"
 #include "oauth/uri.h"
 #include "server/cmd_input.h"
 #include "server/cmd_out.h"
@@ -114,16 +115,26 @@ static int status_of(int http)
 
 int admin_refusal(struct cmd *c, const struct reply *reply)
 {
-	static const char *const sentences[] = { "detail", "error_description", "title", "error" };
-	struct str sentence = STR_NONE, pointer = STR_NONE, ready = STR_NONE;
+	static const char *const sentences[] = { "detail", "error_description", "title" };
+	struct str sentence = STR_NONE, pointer = STR_NONE, ready = STR_NONE, error = STR_NONE;
 	struct buf b;
 	const char *text;
 
 	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]) && !sentence.n; i++)
 		(void)json_str(json_get(reply->body, sentences[i]), &sentence);
+	(void)json_str(json_get(reply->body, "error"), &error);
+	if (!scope_token_valid(
+		    error)) /* RFC 6749 5.2's characters are a scope token's and a space */
+		error = STR_NONE;
 	(void)json_str(json_get(reply->body, "pointer"), &pointer);
 	(void)json_str(json_get(reply->body, "ready_at"), &ready);
+	if (str_ends(sentence, STR(".")))
+		sentence.n--;
 	buf_init(&b, c->arena, URL_TEXT_MAX);
+	if (reply->status == 404 && c->arg_count)
+		buf_fmt(&b, "%s: ", c->args[0]);
+	if (error.n)
+		buf_fmt(&b, "%.*s: ", STR_ARG(error));
 	out_plain(sentence.n ? sentence : STR("the server refused"), &b);
 	if (pointer.n > 1) {
 		buf_z(&b, " (");
@@ -133,7 +144,6 @@ int admin_refusal(struct cmd *c, const struct reply *reply)
 	if (ready.n) {
 		buf_z(&b, "; ready at ");
 		out_plain(ready, &b);
-		buf_z(&b, ", or go ahead with --force");
 	}
 	text = text_of(&b);
 	return cmd_fail(c, status_of(reply->status), "%s (HTTP %d)",

@@ -88,29 +88,25 @@ static int delete(struct remote *r)
 	return status ? status : crud_delete(r, &api_crud, slug, r->c->args[0]);
 }
 
-#define API_SETTINGS                                                                               \
-	{ "name", "TEXT", "name for people", BODY_STRING, "name" },                                \
-		{ "scope",   "SCOPE",  "a scope it knows; without any, it takes the clients' own", \
-		  BODY_LIST, "scopes", true },                                                     \
-		{ "alg", "ALG", "ES256 or RS256; default: the client's or the server's",           \
-		  BODY_OR_NULL, "alg" },                                                           \
-		{ "format", "FORMAT", "format of its tokens: jwt", BODY_STRING, "format" },        \
-		{ "access-ttl", "DURATION",                                                        \
-		  "lifetime of its access tokens; default: the server's", BODY_SECONDS,            \
-		  "access_ttl" },                                                                  \
-	{                                                                                          \
-		"claims", "NAME", "a custom claim that its tokens carry", BODY_LIST, "claims",     \
-			true                                                                       \
-	}
+static const struct cmd_option api_settings[] = {
+	{ "name", "TEXT", "name for people", BODY_STRING, "name" },
+	{ "scope", "SCOPE", "a scope it knows; without any, it takes the clients' own", BODY_LIST,
+	  "scopes", true },
+	{ "alg", "ALG", "ES256 or RS256; default: the client's or the server's", BODY_OR_NULL,
+	  "alg" },
+	{ "format", "FORMAT", "format of its tokens: jwt", BODY_STRING, "format" },
+	{ "access-ttl", "DURATION", "lifetime of its access tokens; default: the server's",
+	  BODY_SECONDS, "access_ttl" },
+	{ "claims", "NAME", "a custom claim that its tokens carry", BODY_LIST, "claims", true },
+	{ NULL },
+};
 
 static const struct cmd_option create_options[] = {
 	{ "id", "SLUG", "short name; made from the URI unless given", BODY_STRING, "slug" },
-	API_SETTINGS,
 	{ NULL },
 };
 
 static const struct cmd_option update_options[] = {
-	API_SETTINGS,
 	{ "add-scope", "SCOPE", "add a scope", BODY_ADD, "scopes", true },
 	{ "remove-scope", "SCOPE", "remove a scope", BODY_REMOVE, "scopes", true },
 	{ "disable", NULL, "make its tokens inactive, and give no new ones", BODY_TRUE,
@@ -125,7 +121,7 @@ static const struct cmd_row rows[] = {
 	  .scope = "apis",
 	  .summary = "make an api",
 	  .details = "The URI is the audience (aud) of its tokens; nothing is fetched from it.",
-	  .options = create_options,
+	  .options = { create_options, api_settings },
 	  .admin = create,
 	  .examples = CMD_EXAMPLES(
 		  "with two scopes",
@@ -154,7 +150,7 @@ static const struct cmd_row rows[] = {
 	  .details =
 		  "A list given replaces the list that is there, \"\" empties it; --add-scope and "
 		  "--remove-scope edit it.",
-	  .options = update_options,
+	  .options = { api_settings, update_options },
 	  .admin = update,
 	  .examples = CMD_EXAMPLES("shorter tokens", "chancery api update old --access-ttl 2m",
 				   "one scope more",

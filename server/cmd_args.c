@@ -98,32 +98,49 @@ static int unknown_command(const struct cmd *c, const char *const *words, size_t
 			nearest_best(&n));
 }
 
-static const struct cmd_option *find_in(const struct cmd_option *options, struct str name)
+const struct cmd_option *cmd_option_at(const struct cmd_row *row, size_t i)
 {
-	for (; options && options->name; options++) {
-		if (str_equal_z(name, options->name))
-			return options;
+	for (size_t list = 0; list < CMD_LISTS_MAX; list++) {
+		for (const struct cmd_option *o = row->options[list]; o && o->name; o++) {
+			if (i-- == 0)
+				return o;
+		}
+	}
+	return NULL;
+}
+
+static const struct cmd_option *find_global(struct str name)
+{
+	for (const struct cmd_option *o = cmd_globals; o->name; o++) {
+		if (str_equal_z(name, o->name))
+			return o;
 	}
 	return NULL;
 }
 
 static const struct cmd_option *find_option(const struct cmd *c, struct str name)
 {
-	const struct cmd_option *option = find_in(cmd_globals, name);
+	const struct cmd_option *o = find_global(name);
 
-	return option || !c->row ? option : find_in(c->row->options, name);
+	if (o || !c->row)
+		return o;
+	for (size_t i = 0; (o = cmd_option_at(c->row, i)); i++) {
+		if (str_equal_z(name, o->name))
+			return o;
+	}
+	return NULL;
 }
 
 static int unknown_option(const struct cmd *c, struct str name)
 {
-	const struct cmd_option *lists[] = { cmd_globals, c->row ? c->row->options : NULL };
+	const struct cmd_option *o;
 	struct nearest n;
 
 	nearest_init(&n, name);
-	for (size_t i = 0; i < 2; i++) {
-		for (const struct cmd_option *o = lists[i]; o && o->name; o++)
-			nearest_offer(&n, str_z(o->name), o->name);
-	}
+	for (o = cmd_globals; o->name; o++)
+		nearest_offer(&n, str_z(o->name), o->name);
+	for (size_t i = 0; c->row && (o = cmd_option_at(c->row, i)); i++)
+		nearest_offer(&n, str_z(o->name), o->name);
 	if (!nearest_best(&n))
 		return cmd_usage(c, "no such option: --%.*s", STR_ARG(name));
 	return cmd_usage(c, "no such option: --%.*s; did you mean --%s?", STR_ARG(name), n.best);
@@ -194,7 +211,7 @@ static int short_option(struct cmd *c, struct scan *s, const char *text)
 	if (text[0] != 'o')
 		return cmd_usage(c, "no such option: -%s", text);
 	if (text[1])
-		return keep_option(c, find_in(cmd_globals, STR("output")), text + 1);
+		return keep_option(c, find_global(STR("output")), text + 1);
 	return long_option(c, s, "output");
 }
 

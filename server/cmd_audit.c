@@ -39,7 +39,7 @@ static const struct cmd_row rows[] = {
 	  .scope = "audit",
 	  .flags = CMD_READS,
 	  .summary = "list audit events, the newest first",
-	  .options = list_options,
+	  .options = { list_options },
 	  .admin = list,
 	  .examples = CMD_EXAMPLES("the last five", "chancery audit list --limit 5",
 				   "for another program",

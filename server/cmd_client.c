@@ -170,48 +170,43 @@ static int secret_remove(struct remote *r)
 
 /* ---- the rows ---- */
 
-#define CLIENT_SETTINGS                                                                              \
-	{ "name", "TEXT", "name for people", BODY_STRING, "client_name" },                           \
-		{ "grant",   "TYPE",	    "client_credentials, password or refresh_token",         \
-		  BODY_LIST, "grant_types", true },                                                  \
-		{ "scope", "SCOPE", "a scope it may ask for", BODY_WORDS, "scope", true },           \
-		{ "audience", "URI",	   "an api it may get tokens for; the first is its default", \
-		  BODY_LIST,  "audiences", true },                                                   \
-		{ "introspect", "URI|*",      "audience whose tokens it may introspect",             \
-		  BODY_LIST,	"introspect", true },                                                \
-		{ "public-password", NULL, "let a public client use the password grant",             \
-		  BODY_TRUE, "public_password" },                                                    \
-		{ "auth-method", "METHOD",                                                           \
-		  "pin client_secret_basic or client_secret_post; any takes both", BODY_STRING,      \
-		  "token_endpoint_auth_method" },                                                    \
-		{ "access-ttl", "DURATION",                                                          \
-		  "lifetime of its access tokens; default: the server's", BODY_SECONDS,              \
-		  "access_ttl" },                                                                    \
-		{ "alg", "ALG",                                                                      \
-		  "ES256 or RS256, where the api does not say; default: the server's",               \
-		  BODY_OR_NULL, "alg" },                                                             \
-		{ "no-rotation", NULL, "keep refresh tokens instead of rotating them", BODY_FALSE,   \
-		  "refresh_rotation" },                                                              \
-	{                                                                                            \
-		"claim", "NAME=JSON", "custom claim of its own tokens", BODY_CLAIMS, "claims",       \
-			true                                                                         \
-	}
+static const struct cmd_option client_settings[] = {
+	{ "name", "TEXT", "name for people", BODY_STRING, "client_name" },
+	{ "grant", "TYPE", "client_credentials, password or refresh_token", BODY_LIST,
+	  "grant_types", true },
+	{ "scope", "SCOPE", "a scope it may ask for", BODY_WORDS, "scope", true },
+	{ "audience", "URI", "an api it may get tokens for; the first is its default", BODY_LIST,
+	  "audiences", true },
+	{ "introspect", "URI|*", "audience whose tokens it may introspect", BODY_LIST, "introspect",
+	  true },
+	{ "public-password", NULL, "let a public client use the password grant", BODY_TRUE,
+	  "public_password" },
+	{ "auth-method", "METHOD", "pin client_secret_basic or client_secret_post; any takes both",
+	  BODY_STRING, "token_endpoint_auth_method" },
+	{ "access-ttl", "DURATION", "lifetime of its access tokens; default: the server's",
+	  BODY_SECONDS, "access_ttl" },
+	{ "alg", "ALG", "ES256 or RS256, where the api does not say; default: the server's",
+	  BODY_OR_NULL, "alg" },
+	{ "no-rotation", NULL, "keep refresh tokens instead of rotating them", BODY_FALSE,
+	  "refresh_rotation" },
+	{ "claim", "NAME=JSON", "custom claim of its own tokens", BODY_CLAIMS, "claims", true },
+	{ NULL },
+};
 
-#define SECRET_SETTINGS                                                                            \
-	{ "secret-stdin", NULL, "read a secret of your own from standard input" },                 \
-		{ "secret-file", "FILE", "read a secret of your own from a file" },                \
-		{ "allow-weak", NULL, "take a secret of fewer than 24 characters", BODY_TRUE,      \
-		  "allow_weak" }
+static const struct cmd_option secret_settings[] = {
+	{ "secret-stdin", NULL, "read a secret of your own from standard input" },
+	{ "secret-file", "FILE", "read a secret of your own from a file" },
+	{ "allow-weak", NULL, "take a secret of fewer than 24 characters", BODY_TRUE,
+	  "allow_weak" },
+	{ NULL },
+};
 
 static const struct cmd_option create_options[] = {
-	CLIENT_SETTINGS,
 	{ "public", NULL, "a public client: no secret, auth method none", BODY_TRUE, "public" },
-	SECRET_SETTINGS,
 	{ NULL },
 };
 
 static const struct cmd_option update_options[] = {
-	CLIENT_SETTINGS,
 	{ "rotation", NULL, "rotate refresh tokens again", BODY_TRUE, "refresh_rotation" },
 	{ "no-public-password", NULL, "take the password grant from a public client", BODY_FALSE,
 	  "public_password" },
@@ -237,7 +232,6 @@ static const struct cmd_option list_options[] = {
 static const struct cmd_option secret_add_options[] = {
 	{ "expires-in", "DURATION", "for so long; without it the secret does not expire",
 	  BODY_SECONDS, "expires_in" },
-	SECRET_SETTINGS,
 	{ NULL },
 };
 
@@ -249,7 +243,7 @@ static const struct cmd_row rows[] = {
 	  .details = "Without --secret-* the server makes a 256-bit secret and shows it once. The "
 		     "apis "
 		     "that --audience and --introspect name must exist.",
-	  .options = create_options,
+	  .options = { client_settings, create_options, secret_settings },
 	  .admin = create,
 	  .examples = CMD_EXAMPLES(
 		  "a service that calls an api",
@@ -265,7 +259,7 @@ static const struct cmd_row rows[] = {
 	  .scope = "clients",
 	  .flags = CMD_READS,
 	  .summary = "list clients",
-	  .options = list_options,
+	  .options = { list_options },
 	  .admin = list,
 	  .examples = CMD_EXAMPLES("the ids, one a line", "chancery client list -o quiet",
 				   "those of one team", "chancery client list --prefix shop-") },
@@ -282,7 +276,7 @@ static const struct cmd_row rows[] = {
 	  .summary = "change a client",
 	  .details = "A list given replaces the list that is there, \"\" empties it; --add-... and "
 		     "--remove-... edit it.",
-	  .options = update_options,
+	  .options = { client_settings, update_options },
 	  .admin = update,
 	  .examples = CMD_EXAMPLES("one scope more",
 				   "chancery client update billing --add-scope invoices:write",
@@ -301,7 +295,7 @@ static const struct cmd_row rows[] = {
 	  .summary = "give a client another secret",
 	  .details = "The old ones go on working, so that a secret can be changed without an "
 		     "interruption.",
-	  .options = secret_add_options,
+	  .options = { secret_add_options, secret_settings },
 	  .admin = secret_add,
 	  .examples = CMD_EXAMPLES(
 		  "a secret for the next 90 days",

@@ -45,9 +45,11 @@ static void next_words(struct buf *out, const char *prefix, size_t n)
 	}
 }
 
-static void option_names(struct buf *out, const struct cmd_option *o)
+static void option_names(struct buf *out, const struct cmd_row *row)
 {
-	for (; o && o->name; o++)
+	const struct cmd_option *o;
+
+	for (size_t i = 0; (o = cmd_option_at(row, i)); i++)
 		buf_fmt(out, " --%s", o->name);
 }
 
@@ -76,7 +78,7 @@ static void bash_cases(struct buf *out)
 				continue;
 			bash_prefixes(out, row);
 			buf_fmt(out, "\t\t'%s') words='", row->words);
-			option_names(out, row->options);
+			option_names(out, row);
 			buf_z(out, "' ;;\n");
 		}
 	}
@@ -96,7 +98,8 @@ static void bash(struct buf *out)
 		   "\tdone\n"
 		   "\twords=$(_chancery_words \"$path\")\n"
 		   "\tcase $cur in -*) words=\"$words");
-	option_names(out, cmd_globals);
+	for (const struct cmd_option *o = cmd_globals; o->name; o++)
+		buf_fmt(out, " --%s", o->name);
 	buf_z(out, "\" ;; esac\n"
 		   "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 		   "}\n"
@@ -130,14 +133,12 @@ static void fish_text(struct buf *out, const char *text)
 	buf_byte(out, '\'');
 }
 
-static void fish_options(struct buf *out, const char *condition, const struct cmd_option *o)
+static void fish_option(struct buf *out, const char *condition, const struct cmd_option *o)
 {
-	for (; o && o->name; o++) {
-		buf_fmt(out, "complete -c chancery%s -l %s%s -d ", condition, o->name,
-			o->value ? " -r" : "");
-		fish_text(out, o->help);
-		buf_byte(out, '\n');
-	}
+	buf_fmt(out, "complete -c chancery%s -l %s%s -d ", condition, o->name,
+		o->value ? " -r" : "");
+	fish_text(out, o->help);
+	buf_byte(out, '\n');
 }
 
 static void fish_row(struct buf *out, const struct cmd_row *row)
@@ -157,7 +158,8 @@ static void fish_row(struct buf *out, const struct cmd_row *row)
 		at += word.n + 1;
 	}
 	snprintf(condition, sizeof(condition), " -n '__chancery_in %s'", row->words);
-	fish_options(out, condition, row->options);
+	for (size_t i = 0; cmd_option_at(row, i); i++)
+		fish_option(out, condition, cmd_option_at(row, i));
 }
 
 static void fish(struct buf *out)
@@ -177,7 +179,8 @@ static void fish(struct buf *out)
 	      "\ttest \"$(string join ' ' -- $words[1..(count $argv)])\" = \"$(string join ' ' -- "
 	      "$argv)\"\n"
 	      "end\n");
-	fish_options(out, "", cmd_globals);
+	for (const struct cmd_option *o = cmd_globals; o->name; o++)
+		fish_option(out, "", o);
 	for (const struct cmd_group *const *g = cmd_groups; *g; g++) {
 		for (size_t i = 0; i < (*g)->count; i++) {
 			if (is_shown(&(*g)->rows[i]))

@@ -159,9 +159,7 @@ int crud_delete(struct remote *r, const struct crud *crud, struct str id, const 
 
 	if (!status)
 		status = cmd_confirm(
-			r->c,
-			"Delete %s \"%s\"? Its tokens end at once, and the name can not "
-			"be used again.",
+			r->c, "Delete the %s %s? Its tokens end at once; this can not be undone.",
 			crud->noun, name);
 	if (status)
 		return status;

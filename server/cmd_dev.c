@@ -245,6 +245,22 @@ static int start_server(struct dev *d)
 	return cmd_fail(d->c, CMD_REFUSED, "fork: %s", strerror(errno));
 }
 
+/* Reads one signal. True when it means the end: somebody wants it, or the server is gone. (A child
+ * that was only the signer of our init also says SIGCHLD.) */
+static bool signal_ends(struct dev *d)
+{
+	struct signalfd_siginfo info;
+
+	if (read(d->signals, &info, sizeof(info)) != sizeof(info))
+		return true;
+	if (info.ssi_signo != SIGCHLD)
+		return true;
+	if (waitpid(d->server, NULL, WNOHANG) != d->server)
+		return false;
+	d->server = 0;
+	return true;
+}
+
 /* The server says READY, or it ends, or somebody wants us to end. */
 static int wait_ready(struct dev *d)
 {
@@ -254,8 +270,14 @@ static int wait_ready(struct dev *d)
 	};
 	char line[6] = "";
 
-	if (poll(fds, 2, DEV_READY_MS) > 0 && fds[0].revents &&
-	    read(d->ready, line, sizeof(line)) == sizeof(line) && memcmp(line, "READY ", 6) == 0)
+	while (poll(fds, 2, DEV_READY_MS) > 0) {
+		if (fds[0].revents)
+			break;
+		if (signal_ends(d))
+			return cmd_fail(d->c, CMD_REFUSED, "ended before the server was ready");
+	}
+	if (fds[0].revents && read(d->ready, line, sizeof(line)) == sizeof(line) &&
+	    memcmp(line, "READY ", sizeof(line)) == 0)
 		return CMD_OK;
 	return cmd_fail(d->c, CMD_REFUSED, "the server did not start");
 }
@@ -263,16 +285,8 @@ static int wait_ready(struct dev *d)
 /* Until the server ends, or a signal says that it shall. */
 static void wait_end(struct dev *d)
 {
-	struct signalfd_siginfo info;
-
-	while (read(d->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo != SIGCHLD)
-			return;
-		if (waitpid(d->server, NULL, WNOHANG) == d->server) {
-			d->server = 0;
-			return;
-		}
-	}
+	while (!signal_ends(d))
+		;
 }
 
 static void stop_server(struct dev *d)

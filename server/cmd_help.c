@@ -19,7 +19,7 @@ static bool is_remote(const struct cmd_row *row)
 void cmd_synopsis(const struct cmd_row *row, struct buf *out)
 {
 	buf_fmt(out, "chancery %s", row->words);
-	if (row->options)
+	if (cmd_option_at(row, 0))
 		buf_z(out, " [options]");
 	if (row->args)
 		buf_fmt(out, " %s", row->args);
@@ -66,12 +66,13 @@ static void option_entry(struct buf *out, const struct cmd_option *o)
 	entry(out, left, o->help, OPTION_COLUMN);
 }
 
-static void options(struct buf *out, const char *title, const struct cmd_option *o)
+static void options_of(struct buf *out, const struct cmd_row *row)
 {
-	if (!o || !o->name)
-		return;
-	buf_fmt(out, "\n%s:\n", title);
-	for (; o->name; o++)
+	const struct cmd_option *o;
+
+	if (cmd_option_at(row, 0))
+		buf_z(out, "\nOptions (... may be repeated):\n");
+	for (size_t i = 0; (o = cmd_option_at(row, i)); i++)
 		option_entry(out, o);
 }
 
@@ -97,7 +98,7 @@ static void command(struct buf *out, const struct cmd_row *row)
 		buf_byte(out, '\n');
 		wrapped(out, row->details, 0, 0);
 	}
-	options(out, "Options (... may be repeated)", row->options);
+	options_of(out, row);
 	if (row->examples)
 		buf_z(out, "\nExamples:\n");
 	for (const char *const *e = row->examples; e && e[0]; e += 2)
@@ -142,7 +143,9 @@ static void overview(struct buf *out)
 				      SUMMARY_COLUMN);
 		}
 	}
-	options(out, "Global options", cmd_globals);
+	buf_z(out, "\nGlobal options:\n");
+	for (const struct cmd_option *o = cmd_globals; o->name; o++)
+		option_entry(out, o);
 	buf_z(out, "\nExit status: 0 done; 1 usage, a local fault, or refused by the server's "
 		   "rules; 2 the\n"
 		   "server cannot be reached; 3 unhealthy; 4 conflict, or a lock is held.\n"

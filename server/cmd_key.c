@@ -59,7 +59,7 @@ static const struct cmd_row rows[] = {
 		  "until "
 		  "they expire. It is refused (exit status 4) as long as verifiers may not have "
 		  "fetched the next key yet. Keys also rotate by themselves (keys.rotate_every).",
-	  .options = rotate_options,
+	  .options = { rotate_options },
 	  .admin = rotate,
 	  .examples = CMD_EXAMPLES("every algorithm", "chancery key rotate", "one, and now",
 				   "chancery key rotate --alg ES256 --force") },

@@ -24,20 +24,18 @@ static void line(struct buf *out, const char *macro, const char *text)
 	buf_byte(out, '\n');
 }
 
-static void options(struct buf *out, const struct cmd_option *o)
+static void option(struct buf *out, const struct cmd_option *o)
 {
-	for (; o && o->name; o++) {
-		buf_z(out, ".TP\n\\fB\\-\\-");
-		roff(out, o->name);
+	buf_z(out, ".TP\n\\fB\\-\\-");
+	roff(out, o->name);
+	buf_z(out, "\\fR");
+	if (o->value) {
+		buf_z(out, " \\fI");
+		roff(out, o->value);
 		buf_z(out, "\\fR");
-		if (o->value) {
-			buf_z(out, " \\fI");
-			roff(out, o->value);
-			buf_z(out, "\\fR");
-		}
-		buf_z(out, o->repeat ? " ...\n" : "\n");
-		line(out, "", o->help);
 	}
+	buf_z(out, o->repeat ? " ...\n" : "\n");
+	line(out, "", o->help);
 }
 
 static void command(struct buf *out, const struct cmd_row *row)
@@ -53,9 +51,10 @@ static void command(struct buf *out, const struct cmd_row *row)
 	buf_z(out, ".\n");
 	if (row->details)
 		line(out, ".PP\n", row->details);
-	options(out, row->options);
+	for (size_t i = 0; cmd_option_at(row, i); i++)
+		option(out, cmd_option_at(row, i));
 	for (const char *const *e = row->examples; e && e[0]; e += 2) {
-		line(out, ".PP\n", e[0]);
+		line(out, ".PP\nExample, ", e[0]);
 		buf_z(out, ".RS\n.nf\n");
 		line(out, "", e[1]);
 		buf_z(out, ".fi\n.RE\n");
@@ -113,7 +112,8 @@ void doc_man(const char *version, struct buf *out)
 	      "output "
 	      "carries data only; sentences go to standard error. Secrets are never arguments.\n"
 	      ".SH GLOBAL OPTIONS\n");
-	options(out, cmd_globals);
+	for (const struct cmd_option *o = cmd_globals; o->name; o++)
+		option(out, o);
 	buf_z(out, ".SH COMMANDS\n");
 	commands(out);
 	configuration(out);

@@ -38,7 +38,7 @@ static const struct cmd_row rows[] = {
 		     "random secrets, prints them and ready curl lines, and serves plain HTTP "
 		     "until it is "
 		     "interrupted. Then everything is gone.",
-	  .options = dev_options,
+	  .options = { dev_options },
 	  .run = cmd_dev_run,
 	  .examples = CMD_EXAMPLES("on 127.0.0.1:8080", "chancery dev",
 				   "for a script, on a free port",
@@ -50,7 +50,7 @@ static const struct cmd_row rows[] = {
 		  "existing database. Run as root in a directory of the service's own account, it "
 		  "makes "
 		  "the files for that account.",
-	  .options = init_options,
+	  .options = { init_options },
 	  .run = cmd_init_run,
 	  .examples = CMD_EXAMPLES(
 		  "in /var/lib/chancery", "chancery init --issuer https://id.example.com",
@@ -60,7 +60,7 @@ static const struct cmd_row rows[] = {
 	  .details = "Migrates an older schema first, after copying the database. SIGTERM lets "
 		     "requests in "
 		     "flight end; SIGHUP reads the configuration again.",
-	  .options = serve_options,
+	  .options = { serve_options },
 	  .run = serve,
 	  .examples = CMD_EXAMPLES("as installed", "chancery serve",
 				   "behind a proxy on the same host",

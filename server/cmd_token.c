@@ -269,37 +269,30 @@ static int revoke(struct cmd *c)
 
 /* ---- the rows ---- */
 
-#define CLIENT_OPTIONS                                                                             \
-	{ "client", "ID", "the client that asks" },                                                \
-		{ "secret-stdin", NULL, "read the client's secret from standard input" },          \
-		{ "secret-file", "FILE", "read the client's secret from a file" }
+static const struct cmd_option client_options[] = {
+	{ "client", "ID", "the client that asks" },
+	{ "secret-stdin", NULL, "read the client's secret from standard input" },
+	{ "secret-file", "FILE", "read the client's secret from a file" },
+	{ NULL },
+};
 
-#define PUBLIC_OPTION { "public", NULL, "the client is public, it has no secret" }
+static const struct cmd_option public_option[] = {
+	{ "public", NULL, "the client is public, it has no secret" },
+	{ NULL },
+};
 
-#define REQUEST_OPTIONS                                                                            \
-	{ "scope", "SCOPE", "ask for this scope; without, for all the client has",                 \
-	  .repeat = true },                                                                        \
-	{                                                                                          \
-		"audience", "URI", "ask for a token for this api; without, the client's first",    \
-			.repeat = true                                                             \
-	}
-
-static const struct cmd_option cc_options[] = { CLIENT_OPTIONS, REQUEST_OPTIONS, { NULL } };
+static const struct cmd_option request_options[] = {
+	{ "scope", "SCOPE", "ask for this scope; without, for all the client has", .repeat = true },
+	{ "audience", "URI", "ask for a token for this api; without, the client's first",
+	  .repeat = true },
+	{ NULL },
+};
 
 static const struct cmd_option password_options[] = {
 	{ "user", "NAME", "the user who logs in" },
 	{ "password-stdin", NULL, "read the user's password from standard input" },
-	CLIENT_OPTIONS,
-	PUBLIC_OPTION,
-	REQUEST_OPTIONS,
 	{ NULL },
 };
-
-static const struct cmd_option refresh_options[] = {
-	CLIENT_OPTIONS, PUBLIC_OPTION, REQUEST_OPTIONS, { NULL }
-};
-static const struct cmd_option introspect_options[] = { CLIENT_OPTIONS, { NULL } };
-static const struct cmd_option revoke_options[] = { CLIENT_OPTIONS, PUBLIC_OPTION, { NULL } };
 
 static const struct cmd_option verify_options[] = {
 	{ "jwks", "FILE|URL", "the key set to verify with" },
@@ -316,7 +309,7 @@ static const struct cmd_row rows[] = {
 	{ .words = "token client-credentials",
 	  .flags = CMD_PUBLIC,
 	  .summary = "get a token for a client itself",
-	  .options = cc_options,
+	  .options = { client_options, request_options },
 	  .run = client_credentials,
 	  .examples = CMD_EXAMPLES(
 		  "from the server of this machine",
@@ -327,7 +320,7 @@ static const struct cmd_row rows[] = {
 	{ .words = "token password",
 	  .flags = CMD_PUBLIC,
 	  .summary = "get a token for a user, by password",
-	  .options = password_options,
+	  .options = { password_options, client_options, public_option, request_options },
 	  .run = password,
 	  .examples = CMD_EXAMPLES(
 		  "asked for the password on the terminal",
@@ -336,7 +329,7 @@ static const struct cmd_row rows[] = {
 	  .args = "-",
 	  .flags = CMD_PUBLIC,
 	  .summary = "get a token with a refresh token, from standard input",
-	  .options = refresh_options,
+	  .options = { client_options, public_option, request_options },
 	  .run = refresh,
 	  .examples = CMD_EXAMPLES(
 		  "the old one is used up by this",
@@ -345,7 +338,7 @@ static const struct cmd_row rows[] = {
 	  .args = "TOKEN|-",
 	  .flags = CMD_PUBLIC,
 	  .summary = "ask the server about a token (RFC 7662)",
-	  .options = introspect_options,
+	  .options = { client_options },
 	  .run = introspect,
 	  .examples = CMD_EXAMPLES("is it active", "chancery token introspect --credentials "
 						   "gateway.json --field active - < token") },
@@ -353,7 +346,7 @@ static const struct cmd_row rows[] = {
 	  .args = "TOKEN|-",
 	  .flags = CMD_PUBLIC,
 	  .summary = "revoke a token (RFC 7009); a refresh token ends its login",
-	  .options = revoke_options,
+	  .options = { client_options, public_option },
 	  .run = revoke,
 	  .examples = CMD_EXAMPLES(
 		  "log out", "chancery token revoke --credentials shop.json - < refresh-token") },
@@ -365,13 +358,14 @@ static const struct cmd_row rows[] = {
 				   "chancery token decode --field claims.sub - < token") },
 	{ .words = "token verify",
 	  .args = "TOKEN|-",
+	  .flags = CMD_DECIDES,
 	  .summary = "verify a token with the public keys, without a server",
 	  .details =
 		  "Says which check failed. Exit status 0: valid; 1: invalid; 2: could not be "
 		  "decided. "
 		  "Five seconds of clock difference are allowed. Whether a token was revoked only "
 		  "`token introspect` can tell.",
-	  .options = verify_options,
+	  .options = { verify_options },
 	  .run = cmd_verify_run,
 	  .examples = CMD_EXAMPLES(
 		  "with the keys the issuer publishes",

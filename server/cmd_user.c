@@ -139,20 +139,20 @@ static int unlock(struct remote *r)
 	return act(r, "unlock", NULL, "unlocked");
 }
 
-#define USER_SETTINGS                                                                              \
-	{ "email", "ADDRESS", "e-mail address", BODY_STRING, "email" },                            \
-		{ "role", "ROLE", "a role, for the roles claim", BODY_LIST, "roles", true },       \
-	{                                                                                          \
-		"claim", "NAME=JSON", "custom claim of the user's tokens", BODY_CLAIMS, "claims",  \
-			true                                                                       \
-	}
+static const struct cmd_option user_settings[] = {
+	{ "email", "ADDRESS", "e-mail address", BODY_STRING, "email" },
+	{ "role", "ROLE", "a role, for the roles claim", BODY_LIST, "roles", true },
+	{ "claim", "NAME=JSON", "custom claim of the user's tokens", BODY_CLAIMS, "claims", true },
+	{ NULL },
+};
 
-#define PASSWORD_STDIN { "password-stdin", NULL, "read the password from standard input" }
+static const struct cmd_option password_stdin[] = {
+	{ "password-stdin", NULL, "read the password from standard input" },
+	{ NULL },
+};
 
 static const struct cmd_option create_options[] = {
 	{ "id", "ID", "the stable id (sub); made by the server unless given", BODY_STRING, "id" },
-	USER_SETTINGS,
-	PASSWORD_STDIN,
 	{ NULL },
 };
 
@@ -164,7 +164,6 @@ static const struct cmd_option list_options[] = {
 
 static const struct cmd_option update_options[] = {
 	{ "name", "NAME", "another login name", BODY_STRING, "name" },
-	USER_SETTINGS,
 	{ "add-role", "ROLE", "add a role", BODY_ADD, "roles", true },
 	{ "remove-role", "ROLE", "remove a role", BODY_REMOVE, "roles", true },
 	{ "disable", NULL, "end all logins and tokens, and let in no more", BODY_TRUE, "disabled" },
@@ -172,14 +171,12 @@ static const struct cmd_option update_options[] = {
 	{ NULL },
 };
 
-static const struct cmd_option password_options[] = { PASSWORD_STDIN, { NULL } };
-
 static const struct cmd_row rows[] = {
 	{ .words = "user create",
 	  .args = "NAME",
 	  .scope = "users",
 	  .summary = "make a user",
-	  .options = create_options,
+	  .options = { create_options, user_settings, password_stdin },
 	  .admin = create,
 	  .examples = CMD_EXAMPLES("with a password from a password manager",
 				   "pass show alice | chancery user create alice --email "
@@ -190,7 +187,7 @@ static const struct cmd_row rows[] = {
 	  .scope = "users",
 	  .flags = CMD_READS,
 	  .summary = "list users",
-	  .options = list_options,
+	  .options = { list_options },
 	  .admin = list,
 	  .examples = CMD_EXAMPLES("who has this address",
 				   "chancery user list --email alice@example.com") },
@@ -209,7 +206,7 @@ static const struct cmd_row rows[] = {
 	  .details =
 		  "--role replaces the roles that are there, \"\" takes them all; --add-role and "
 		  "--remove-role edit them.",
-	  .options = update_options,
+	  .options = { user_settings, update_options },
 	  .admin = update,
 	  .examples = CMD_EXAMPLES("one role more", "chancery user update alice --add-role admin",
 				   "out at once", "chancery user update alice --disable") },
@@ -227,7 +224,7 @@ static const struct cmd_row rows[] = {
 	  .summary = "set a user's password",
 	  .details =
 		  "Asks on the terminal unless --password-stdin is given. Ends the user's logins.",
-	  .options = password_options,
+	  .options = { password_stdin },
 	  .admin = set_password,
 	  .examples = CMD_EXAMPLES(
 		  "asked for on the terminal", "chancery user set-password alice", "from a script",

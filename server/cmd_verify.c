@@ -125,21 +125,17 @@ static int load_keys(struct verification *v)
 	struct buf url;
 	struct str text;
 
-	if (jwks && key) {
-		(void)cmd_usage(v->c, "--jwks and --key: one of the two");
-		return VERIFY_UNDECIDED;
-	}
+	if (jwks && key)
+		return cmd_usage(v->c, "--jwks and --key: one of the two");
 	if (key)
 		return load_key(v, key);
 	if (jwks)
 		return load_set(v, jwks);
-	if (!issuer) {
-		(void)cmd_usage(
+	if (!issuer)
+		return cmd_usage(
 			v->c,
 			"the keys are missing: --jwks FILE|URL, --key FILE, or --issuer URL to "
 			"fetch what it publishes");
-		return VERIFY_UNDECIDED;
-	}
 	buf_init(&url, v->c->arena, URI_MAX + 64);
 	buf_fmt(&url, "%s/.well-known/jwks.json", issuer);
 	if (buf_end(&url, &text))
@@ -360,10 +356,8 @@ static int prepare(struct verification *v)
 {
 	const char *alg = cmd_get(v->c, "alg");
 
-	if (alg && (v->alg = alg_by_name(str_z(alg))) == ALG_UNKNOWN) {
-		(void)cmd_usage(v->c, "--alg %s: must be ES256 or RS256", alg);
-		return VERIFY_UNDECIDED;
-	}
+	if (alg && (v->alg = alg_by_name(str_z(alg))) == ALG_UNKNOWN)
+		return cmd_usage(v->c, "--alg %s: must be ES256 or RS256", alg);
 	if (input_argument(v->c, v->c->args[0], &v->token))
 		return VERIFY_UNDECIDED;
 	return load_keys(v);

@@ -131,8 +131,7 @@ static enum err split_list(struct arena *a, struct str text, struct option_text 
 		return ERR_NOMEM;
 	for (rest = text; str_next(&rest, ',', &part);)
 		items[i++] = str_trim(part);
-	/* "" is the empty list, not a list of one empty item */
-	*ret_text = (struct option_text){ .items = items, .count = text.n ? count : 0 };
+	*ret_text = (struct option_text){ .items = items, .count = count };
 	return ERR_OK;
 }
 
