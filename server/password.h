@@ -1,6 +1,4 @@
-/* Argon2id, in the hash lane only: the operator's own client secrets and users' passwords. Each
- * hash thread keeps one arena of the configured size for its life, wiped after use (models: 40 % of
- * a plain libsodium call is page faults).
+/* Argon2id, in the hash lane only: the operator's own client secrets and users' passwords.
  *
  * secret_cache: successes under a random key of this process, so that a client with an operator's
  * secret pays 18 ms once and not per request. An entry is a MAC over the stored hash string and the
