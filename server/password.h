@@ -13,8 +13,9 @@
 /* libsodium's string form, parameters of env. ERR_LIMIT above PASSWORD_MAX; ERR_NOMEM. */
 MUST_CHECK enum err password_hash(const struct env *env, struct arena *a, struct str password,
 				  struct str *ret_hash);
-/* ERR_OK, or ERR_BAD_SIGNATURE. *ret_rehash: parameters are not those of env. An empty `hash` costs
- * the same as a wrong password and fails (unknown users, users without a password). */
+/* ERR_OK, or ERR_BAD_SIGNATURE: it does not match. ERR_NOMEM, ERR_CORRUPT (`hash` is none of ours):
+ * no verdict. *ret_rehash, with ERR_OK: parameters are not those of env. An empty `hash` costs the
+ * same as a wrong password and fails (unknown users, users without a password). */
 MUST_CHECK enum err password_verify(const struct env *env, struct str hash, struct str password,
 				    bool *ret_rehash);
 
