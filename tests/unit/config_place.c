@@ -1,3 +1,4 @@
+/* A place to load a configuration from, made anew for every test. */
 #include "config_place.h"
 
 #include <check.h>
