@@ -110,6 +110,22 @@ START_TEST(an_introspect_entry_without_an_api_is_named)
 }
 END_TEST
 
+START_TEST(the_built_in_api_needs_no_row)
+{
+	struct client c = { .id = STR("x"),
+			    .audiences = STR("https://id.example/admin"),
+			    .introspect = STR("https://id.example/admin"),
+			    .built_in = STR("https://id.example/admin") };
+	struct str missing = STR_NONE;
+
+	OK(store_client_create(fx.db, &c, &missing));
+	OK(store_client_update(fx.db, &c, 0, LATER, UNTIL, &missing));
+	c.audiences = STR("https://id.example/admin2");
+	IS(ERR_NOT_FOUND, store_client_update(fx.db, &c, 0, LATER, UNTIL, &missing));
+	db_rollback(fx.db);
+}
+END_TEST
+
 START_TEST(updating_an_unknown_client_names_nothing_missing)
 {
 	struct client c = { .id = STR("nobody"), .audiences = STR("https://nowhere") };
@@ -357,6 +373,7 @@ TCase *client_tests(void)
 	tcase_add_test(t, an_unknown_client_is_not_found);
 	tcase_add_test(t, an_audience_without_an_api_is_named);
 	tcase_add_test(t, an_introspect_entry_without_an_api_is_named);
+	tcase_add_test(t, the_built_in_api_needs_no_row);
 	tcase_add_test(t, updating_an_unknown_client_names_nothing_missing);
 	tcase_add_test(t, an_update_replaces_all_but_id_secrets_and_birth);
 	tcase_add_test(t, an_update_with_an_old_version_changes_nothing);

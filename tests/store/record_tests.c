@@ -416,8 +416,12 @@ START_TEST(purge_walks_through_all_logins_and_around)
 	for (unsigned char i = 1; i <= 20; i++)
 		make_login(i, "app", "u1", "https://api.example/a");
 	OK(db_script(fx.db, revive));
-	for (int call = 0; call < 9; call++)
-		deleted += purge(NOW + 200, 0, 3);
+	for (int call = 0; call < 9; call++) {
+		int64_t now_gone = purge(NOW + 200, 0, 3);
+
+		ck_assert_int_le(now_gone, 3);
+		deleted += now_gone;
+	}
 	ck_assert_int_eq(deleted, 14);
 	ck_assert_int_eq(rows_in(count_logins), 6);
 	ck_assert_int_eq(get_login(18).ended_at, 0);

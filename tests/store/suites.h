@@ -1,4 +1,4 @@
-/* The conformance suite of the store, in four files: what every engine behind server/db.h must do.
+/* The conformance suite of the store, in five files: what every engine behind server/db.h must do.
  */
 #ifndef CHANCERY_TESTS_STORE_SUITES_H
 #define CHANCERY_TESTS_STORE_SUITES_H
@@ -16,6 +16,7 @@ TCase *client_tests(void);
 TCase *user_tests(void);
 TCase *login_tests(void);
 TCase *record_tests(void);
+TCase *memory_tests(void);
 
 /* Fails the test with the error's name. */
 #define OK(call) ck_assert_str_eq(err_name(call), err_name(ERR_OK))

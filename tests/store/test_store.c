@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/helpers/vfs_fault.h"
+
 struct store_fixture fx;
 
 static void set_up(void)
@@ -136,11 +138,13 @@ enum err create_user(const char *id, const char *name)
 
 int main(void)
 {
-	TCase *(*const cases[])(void) = { client_tests, user_tests, login_tests, record_tests };
+	TCase *(*const cases[])(void) = { client_tests, user_tests, login_tests, record_tests,
+					  memory_tests };
 	Suite *s = suite_create("store");
 	SRunner *r;
 	int failed;
 
+	vfs_fault_install();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		TCase *t = cases[i]();
 

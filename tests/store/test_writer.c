@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -173,6 +174,29 @@ START_TEST(a_failed_fsync_ends_writing_until_restart)
 }
 END_TEST
 
+/* The group's commit cannot be written; run one by one, the third cannot be synced. */
+START_TEST(a_failed_fsync_among_single_runs_ends_writing_there)
+{
+	struct group g;
+	struct gate gate;
+
+	group_make(&g);
+	gate_close(&gate, w);
+	group_submit(&g, w);
+	vfs_fault_arm(VFS_WRITE, 1, VFS_IO, false);
+	vfs_fault_arm(VFS_SYNC, 3, VFS_FSYNC, false);
+	gate_open(&gate);
+	group_wait(&g);
+	for (int i = 0; i < GROUP; i++)
+		ck_assert_int_eq(g.ops[i].task.result, i < 2 ? ERR_OK : ERR_UNAVAILABLE);
+	restart();
+	for (int i = 0; i < 2; i++)
+		ck_assert(stored(f.db, i));
+	for (int i = 3; i < GROUP; i++) /* of the third nobody knows */
+		ck_assert(!stored(f.db, i));
+}
+END_TEST
+
 START_TEST(what_waited_behind_a_failed_fsync_is_refused_too)
 {
 	struct group g;
@@ -272,8 +296,7 @@ static enum err run_many_rows(struct lane_ctx *ctx, void *arg)
 	return e ? e : run_sql(ctx->db, many_rows);
 }
 
-/* 2,000 pages of 4 KiB a time: without anybody moving it the log would reach 160 MB. */
-START_TEST(the_log_does_not_grow_without_bound)
+static void write_many_rows(int times)
 {
 	struct op op;
 	_Atomic int counter = 0;
@@ -282,12 +305,31 @@ START_TEST(the_log_does_not_grow_without_bound)
 	sem_init(&ready, 0, 0);
 	op_make(&op, 0, &ready, &counter);
 	op.task.run = run_many_rows;
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < times; i++) {
 		ck_assert_int_eq(writer_submit(w, &op.task), ERR_OK);
 		sem_wait(&ready);
 		ck_assert_int_eq(op.task.result, ERR_OK);
 	}
+}
+
+/* 2,000 pages of 4 KiB a time: without anybody moving it the log would reach 160 MB. */
+START_TEST(the_log_does_not_grow_without_bound)
+{
+	write_many_rows(20);
 	ck_assert_int_lt(file_size("-wal"), 80 << 20);
+}
+END_TEST
+
+/* Long before the writer would have to do it itself. */
+START_TEST(a_second_thread_moves_the_log)
+{
+	const struct timespec moment = { .tv_nsec = 10000000 };
+	int64_t before = file_size("");
+
+	write_many_rows(1);
+	for (int i = 0; i < 500 && file_size("") == before; i++)
+		nanosleep(&moment, NULL);
+	ck_assert_int_gt(file_size(""), before + (4 << 20));
 }
 END_TEST
 
@@ -417,11 +459,13 @@ int main(void)
 	tcase_add_loop_test(t, a_commit_that_fails_once_is_made_good_one_by_one, 0, 9);
 	tcase_add_test(t, a_disk_that_stays_full_refuses_all_and_recovers_by_itself);
 	tcase_add_test(t, a_failed_fsync_ends_writing_until_restart);
+	tcase_add_test(t, a_failed_fsync_among_single_runs_ends_writing_there);
 	tcase_add_test(t, what_waited_behind_a_failed_fsync_is_refused_too);
 	tcase_add_loop_test(t, nothing_acknowledged_is_missing_whatever_write_fails, 0, 60);
 	tcase_add_test(t, a_full_queue_sheds_and_counts);
 	tcase_add_test(t, stopping_finishes_what_is_queued);
 	tcase_add_test(t, the_log_does_not_grow_without_bound);
+	tcase_add_test(t, a_second_thread_moves_the_log);
 	tcase_add_loop_test(t, what_was_acknowledged_before_sigkill_is_there, 0, KILL_ROUNDS);
 	tcase_add_test(t, tasks_of_many_threads_are_each_answered_once);
 	suite_add_tcase(s, t);
