@@ -71,7 +71,8 @@ need_packages()
 }
 
 # build_tree NAME [meson options]: configures $BUILD_UNDER/NAME where that has not been done with these
-# options, then builds it. A tree made by hand is used as it is. Sets $tree.
+# options, then builds it ($targets of it, where that is set). A tree made by hand is used as it is. Sets
+# $tree.
 build_tree()
 {
 	tree=$BUILD_UNDER/$1
@@ -87,7 +88,8 @@ build_tree()
 		rm -f "$BUILD_UNDER/meson.log"
 		printf '%s' "$*" >"$tree/options"
 	fi
-	ninja -C "$tree" -j "$JOBS" >"$tree/build.log" 2>&1 || {
+	# shellcheck disable=SC2086 # a list
+	ninja -C "$tree" -j "$JOBS" ${targets:-} >"$tree/build.log" 2>&1 || {
 		grep -v '^\[[0-9]*/[0-9]*\] \(Compiling\|Linking\|Generating\)' "$tree/build.log" >&2
 		return 1
 	}

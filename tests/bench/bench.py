@@ -278,6 +278,7 @@ def others(options):
             rounds(f"introspect {alg}", "introspect", BENCH_AUTH=auth, BENCH_TOKEN=token)
         for alg, client in clients.items():
             auth = basic(client)
+            samples = []
             with tempfile.NamedTemporaryFile("w") as file:
                 for _ in range(options.rounds):
                     file.truncate(0)
@@ -287,8 +288,8 @@ def others(options):
                                              username="bench", password=PASSWORD)
                         file.write(answer["refresh_token"] + "\n")
                     file.flush()
-                    samples = [load(server, "refresh", options.seconds, BENCH_AUTH=auth,
-                                    BENCH_TOKENS=file.name)]
+                    samples.append(load(server, "refresh", options.seconds, BENCH_AUTH=auth,
+                                        BENCH_TOKENS=file.name))
                 show(f"refresh, rotated and durable, {alg}", samples)
         rounds("password, Argon2id 19 MiB t=2", "password", BENCH_AUTH=basic(clients["ES256"]),
                BENCH_TOKEN=PASSWORD)

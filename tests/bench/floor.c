@@ -24,8 +24,8 @@ enum { CLAIMS_MAX = 1024, TOKEN_MAX = 4096, SIGNATURE_MAX = 512, COORDINATE = 32
 
 struct floor {
 	EVP_PKEY *key;
-	EVP_MD_CTX *ready; /* initialised once, copied for each signature */
-	EVP_MD_CTX *work;
+	EVP_PKEY_CTX *ready; /* initialised once */
+	EVP_MD *sha256;
 	bool ecdsa;
 	const char *header; /* encoded */
 };
@@ -71,10 +71,12 @@ static size_t flat_ecdsa(unsigned char *signature, size_t n)
 
 static size_t sign(struct floor *f, const char *input, size_t n, unsigned char *signature)
 {
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned digest_n;
 	size_t length = SIGNATURE_MAX;
 
-	if (!EVP_MD_CTX_copy_ex(f->work, f->ready) ||
-	    !EVP_DigestSign(f->work, signature, &length, (const unsigned char *)input, n))
+	if (!EVP_Digest(input, n, digest, &digest_n, f->sha256, NULL) ||
+	    EVP_PKEY_sign(f->ready, signature, &length, digest, digest_n) <= 0)
 		abort();
 	return f->ecdsa ? flat_ecdsa(signature, length) : length;
 }
@@ -180,13 +182,11 @@ static void finished(void *arg, struct MHD_Connection *connection, void **state,
 
 static void make_key(struct floor *f)
 {
-	const EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-
+	f->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	f->key = f->ecdsa ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048);
-	f->ready = EVP_MD_CTX_new();
-	f->work = EVP_MD_CTX_new();
-	if (!f->key || !f->ready || !f->work ||
-	    !EVP_DigestSignInit(f->ready, NULL, sha256, NULL, f->key))
+	f->ready = EVP_PKEY_CTX_new_from_pkey(NULL, f->key, NULL);
+	if (!f->sha256 || !f->ready || EVP_PKEY_sign_init(f->ready) <= 0 ||
+	    EVP_PKEY_CTX_set_signature_md(f->ready, f->sha256) <= 0)
 		abort();
 	/* {"alg":"...","typ":"at+jwt","kid":"floor"} */
 	f->header = f->ecdsa ? "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImZsb29yIn0"
