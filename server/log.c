@@ -132,15 +132,15 @@ static ssize_t put_chunk(struct log *log, const char *p, size_t n)
 	do {
 		out = sink_write(log, iov, 2);
 	} while (out < 0 && errno == EINTR);
-	if (out < 0)
-		return out;
-	if (log->torn && out > 0)
+	if (out > 0 && log->torn) {
+		log->torn = false;
 		out--;
-	log->torn = out > 0 ? p[out - 1] != '\n' : log->torn;
+	}
 	return out;
 }
 
-/* As many whole lines as fit PIPE_BUF with a torn line's line break; a longer line is cut. */
+/* As many whole lines as fit PIPE_BUF with a torn line's line break; a longer line goes in parts.
+ */
 static size_t chunk_of(const char *p, size_t n)
 {
 	const size_t max = PIPE_BUF - 1;
@@ -161,14 +161,13 @@ static uint64_t count_lines(const char *p, size_t n)
 	return lines;
 }
 
-/* After a line was cut by the sink its rest is worth nothing. */
-static size_t skip_torn(const char *p, size_t n, size_t at)
+/* A line stopped in the middle: its rest is worth nothing. Returns where the next one begins. */
+static size_t give_up_line(struct log *log, const char *p, size_t n, size_t at)
 {
-	const char *end;
+	const char *end = memchr(p + at, '\n', n - at);
 
-	if (at == 0 || p[at - 1] == '\n')
-		return at;
-	end = memchr(p + at, '\n', n - at);
+	log->torn = true;
+	count_dropped(log, 1);
 	return end ? (size_t)(end - p) + 1 : n;
 }
 
@@ -194,12 +193,11 @@ static size_t put(struct log *log, const char *p, size_t n, bool *ret_failed)
 			break;
 		}
 		at += (size_t)out;
-		if ((size_t)out < chunk) {
-			count_dropped(log, log->torn ? 1 : 0);
-			at = skip_torn(p, n, at);
+		if ((size_t)out < chunk)
 			break;
-		}
 	}
+	if (at > 0 && p[at - 1] != '\n')
+		at = give_up_line(log, p, n, at);
 	pthread_mutex_unlock(&log->lock);
 	return at;
 }
@@ -385,6 +383,8 @@ void log_str(struct log_buf *b, const char *key, struct str value)
 {
 	if (b->skip || !value.p)
 		return;
+	if (value.n > LOG_VALUE_MAX)
+		value.n = LOG_VALUE_MAX;
 	write_key(b, key);
 	if (b->format == LOG_FORMAT_LOGFMT && is_word(value))
 		buf_str(&b->text, value);

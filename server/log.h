@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "server/config.h"
 
-enum { LOG_BUF_MAX = 256 << 10 };
+enum { LOG_BUF_MAX = 256 << 10, LOG_VALUE_MAX = 1024 };
 
 struct log; /* the sink: shared, thread-safe */
 /* `fd` stays the caller's. SIGPIPE must be ignored. */
@@ -37,7 +37,8 @@ void log_flush(struct log_buf *b);
 bool log_wants(const struct log_buf *b, enum log_level level);
 /* log_begin, fields, log_end. Below the level all is skipped. `msg` and keys are literals. */
 void log_begin(struct log_buf *b, enum log_level level, const char *msg);
-void log_str(struct log_buf *b, const char *key, struct str value); /* absent values are left out */
+/* Absent values are left out, those above LOG_VALUE_MAX cut. */
+void log_str(struct log_buf *b, const char *key, struct str value);
 void log_z(struct log_buf *b, const char *key, const char *value);
 void log_int(struct log_buf *b, const char *key, int64_t value);
 void log_end(struct log_buf *b);

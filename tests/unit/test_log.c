@@ -1,10 +1,10 @@
 /* The log: what a line looks like, whatever is in it; and that no sink, however stuck, holds us up.
  */
-#include <check.h>
+#include "tests/unit/suite.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -223,6 +223,35 @@ START_TEST(below_the_level_nothing_is_written)
 }
 END_TEST
 
+/* Longer than what a pipe takes at once. */
+static void long_line(struct sink *s)
+{
+	char value[2000];
+
+	memset(value, 'v', sizeof(value));
+	log_begin(&s->buf, LOG_INFO, "line");
+	for (int i = 0; i < 6; i++)
+		log_str(&s->buf, "v", str_n(value, LOG_VALUE_MAX + (size_t)i));
+	log_end(&s->buf);
+}
+
+START_TEST(long_line_is_whole_and_its_values_are_cut)
+{
+	struct sink s;
+
+	sink_up(&s, LOG_FORMAT_LOGFMT);
+	long_line(&s);
+	long_line(&s);
+	log_flush(&s.buf);
+	drain(&s);
+	ck_assert_uint_eq(log_dropped(s.log), 0);
+	ck_assert_ptr_eq(memchr(s.text, '\n', s.n), s.text + s.n / 2 - 1);
+	ck_assert_uint_lt(s.n / 2, 6 * (LOG_VALUE_MAX + 3) + 100);
+	ck_assert_uint_gt(s.n / 2, 6 * LOG_VALUE_MAX);
+	sink_down(&s);
+}
+END_TEST
+
 /* ---- sinks ---- */
 
 /* A stuck reader: flushes return, lines wait until there is no room, then whole lines go and are
@@ -321,6 +350,38 @@ START_TEST(reader_that_went_away_drops_and_counts)
 	one_line(&s, 2);
 	log_flush(&s.buf);
 	ck_assert_uint_eq(log_dropped(s.log), 2);
+	sink_down(&s);
+}
+END_TEST
+
+/* The pipe takes the first part of it and no more. */
+START_TEST(long_line_that_is_stuck_half_way_is_given_up)
+{
+	char block[4096];
+	struct sink s;
+
+	sink_up(&s, LOG_FORMAT_JSON);
+	stuff(s.out);
+	ck_assert_int_eq(read(s.in, block, sizeof(block)), sizeof(block));
+	log_begin(&s.buf, LOG_INFO, "line");
+	for (int i = 0; i < 6; i++) {
+		const char key[] = { (char)('a' + i), '\0' };
+
+		log_str(&s.buf, key, str_n(block, sizeof(block)));
+	}
+	log_end(&s.buf);
+	log_flush(&s.buf);
+	ck_assert_uint_eq(log_dropped(s.log), 1);
+	ck_assert_uint_eq(s.buf.text.n, 0);
+	drain(&s);
+	s.n = 0;
+	one_line(&s, 1);
+	log_flush(&s.buf);
+	drain(&s);
+	ck_assert_uint_gt(s.n, 0);
+	ck_assert_int_eq(s.text[0], '\n');
+	memmove(s.text, s.text + 1, --s.n);
+	ck_assert_uint_eq(whole_lines(&s), 1);
 	sink_down(&s);
 }
 END_TEST
@@ -438,30 +499,22 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("log");
-	TCase *lines = tcase_create("lines");
-	TCase *sinks = tcase_create("sinks");
-	SRunner *runner;
-	int failed;
+	const TTest *const tests[] = {
+		values_survive_json_escaping,
+		a_line_carries_no_control_and_no_terminal_escape,
+		logfmt_quotes_only_what_needs_it,
+		below_the_level_nothing_is_written,
+		long_line_is_whole_and_its_values_are_cut,
+		full_pipe_never_blocks_and_whole_lines_are_dropped_and_counted,
+		full_pipe_never_blocks_where_proc_cannot_be_opened,
+		full_socket_never_blocks,
+		full_device_drops_and_counts,
+		reader_that_went_away_drops_and_counts,
+		long_line_that_is_stuck_half_way_is_given_up,
+		a_torn_line_costs_a_reader_that_line_only,
+		file_of_another_writer_is_not_overwritten,
+		lines_of_different_threads_do_not_mix,
+	};
 
-	tcase_add_test(lines, values_survive_json_escaping);
-	tcase_add_test(lines, a_line_carries_no_control_and_no_terminal_escape);
-	tcase_add_test(lines, logfmt_quotes_only_what_needs_it);
-	tcase_add_test(lines, below_the_level_nothing_is_written);
-	suite_add_tcase(suite, lines);
-	tcase_set_timeout(sinks, 60);
-	tcase_add_test(sinks, full_pipe_never_blocks_and_whole_lines_are_dropped_and_counted);
-	tcase_add_test(sinks, full_pipe_never_blocks_where_proc_cannot_be_opened);
-	tcase_add_test(sinks, full_socket_never_blocks);
-	tcase_add_test(sinks, full_device_drops_and_counts);
-	tcase_add_test(sinks, reader_that_went_away_drops_and_counts);
-	tcase_add_test(sinks, a_torn_line_costs_a_reader_that_line_only);
-	tcase_add_test(sinks, file_of_another_writer_is_not_overwritten);
-	tcase_add_test(sinks, lines_of_different_threads_do_not_mix);
-	suite_add_tcase(suite, sinks);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run("log", tests, COUNT(tests));
 }
