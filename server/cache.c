@@ -58,7 +58,7 @@ static enum err part_init(struct part *p, size_t max)
 
 	while (n < max)
 		n *= 2;
-	*p = (struct part){ .max = max, .bucket_count = n };
+	*p = (struct part){ .max = max ? max : 1, .bucket_count = n };
 	p->buckets = calloc(n, sizeof(struct entry *));
 	return p->buckets ? ERR_OK : ERR_NOMEM;
 }

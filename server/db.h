@@ -47,6 +47,8 @@ void db_end(struct db_stmt *s);
 
 MUST_CHECK enum err db_begin(struct db *db); /* BEGIN IMMEDIATE on a writer, deferred on a reader */
 MUST_CHECK enum err db_commit(struct db *db);
+/* Also ends every statement left half-way, which would keep an old view of the database alive;
+ * harmless when there is neither. */
 void db_rollback(struct db *db);
 MUST_CHECK enum err db_savepoint(struct db *db);
 MUST_CHECK enum err db_release(struct db *db);

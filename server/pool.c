@@ -35,6 +35,9 @@ static void *pool_main(void *arg)
 		(void)!setpriority(PRIO_PROCESS, (id_t)gettid(), t->pool->nice);
 	while (lane_queue_take(&t->pool->queue, &task, 1) > 0) {
 		task->result = task->run(&t->ctx, task->arg);
+		if (t->ctx.db)
+			db_rollback(t->ctx.db); /* what was left open would show the next task the
+						   past */
 		task->done(task);
 	}
 	return NULL;
