@@ -9,6 +9,7 @@
 #include "server/app.h"
 
 enum {
+	MERGED_MAX = ADMIN_OBJECT_MAX + 6 * ADMIN_BODY_MAX, /* a control character grows sixfold */
 	PAGE_MAC_LEN = 16,
 	PAGE_KEY_MAX = URI_MAX,
 	PAGE_TOKEN_MAX = B64URL_LEN(PAGE_MAC_LEN + PAGE_KEY_MAX),
@@ -176,16 +177,18 @@ enum err admin_patch(struct arena *a, struct str document, const struct json *pa
 
 	e = patch_names(a, patch, shape, fault);
 	if (!e)
-		e = json_parse(document, ADMIN_BODY_MAX, &before);
+		e = json_parse(document, ADMIN_OBJECT_MAX, &before);
 	if (e)
 		return e;
-	buf_init(&b, a, 2 * ADMIN_BODY_MAX);
+	/* not in the arena: a patch as large as may be would fill it twice over */
+	buf_init(&b, NULL, MERGED_MAX);
 	jsonw_init(&w, &b);
 	merge(&w, before, patch);
 	e = buf_end(&b, &text);
-	if (e)
-		return e;
-	return json_parse(text, 2 * ADMIN_BODY_MAX, ret_merged);
+	if (!e)
+		e = json_parse(text, MERGED_MAX, ret_merged);
+	buf_done(&b);
+	return e;
 }
 
 /* ---- writing ---- */

@@ -5,7 +5,10 @@
 #include "oauth/scope.h"
 #include "server/lists.h"
 
-enum { LIST_TEXT_MAX = AUDIENCES_MAX * (URI_MAX + 1) };
+enum {
+	LIST_TEXT_MAX = AUDIENCES_MAX * (URI_MAX + 1),
+	CLAIMS_DEPTH_MAX = 8, /* a page of objects with claims must itself be JSON we read */
+};
 
 /* Claims that our tokens carry or that verifiers give a meaning to. */
 static const char *const registered_claims[] = {
@@ -58,6 +61,24 @@ bool admin_id_valid(struct str id)
 	return !str_equal_z(id, ".") && !str_equal_z(id, "..");
 }
 
+/* What is no control character to ASCII but one to a terminal: C1 (U+0080 to U+009F), and the marks
+ * that turn the direction of writing (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), which
+ * make one name look like another. */
+static bool is_unseen(const char *p, size_t n)
+{
+	const unsigned char a = (unsigned char)p[0];
+	const unsigned char b = n > 1 ? (unsigned char)p[1] : 0;
+	const unsigned char c = n > 2 ? (unsigned char)p[2] : 0;
+
+	if (a == 0xc2)
+		return b < 0xa0;
+	if (a != 0xe2)
+		return false;
+	if (b == 0x80)
+		return c == 0x8e || c == 0x8f || (c >= 0xaa && c <= 0xae);
+	return b == 0x81 && c >= 0xa6 && c <= 0xa9;
+}
+
 bool admin_text_valid(struct str text, size_t max)
 {
 	if (text.n > max || !str_is_utf8(text))
@@ -65,10 +86,7 @@ bool admin_text_valid(struct str text, size_t max)
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned char c = (unsigned char)text.p[i];
 
-		/* C0, DEL; and C1, which UTF-8 spells C2 80 to C2 9F */
-		if (c < 0x20 || c == 0x7f)
-			return false;
-		if (c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0)
+		if (c < 0x20 || c == 0x7f || is_unseen(text.p + i, text.n - i))
 			return false;
 	}
 	return true;
@@ -165,6 +183,27 @@ bool admin_claim_valid(struct str name)
 	return true;
 }
 
+/* The parser has bounded the recursion (JSON_DEPTH_MAX). */
+static size_t depth_of(const struct json *v)
+{
+	const struct json *inner;
+	struct str name;
+	size_t deepest = 0;
+	void *iter = NULL;
+
+	for (size_t i = 0; json_type(v) == JSON_ARRAY && i < json_len(v); i++) {
+		size_t depth = depth_of(json_at(v, i));
+
+		deepest = depth > deepest ? depth : deepest;
+	}
+	while (json_type(v) == JSON_OBJECT && json_each(v, &iter, &name, &inner)) {
+		size_t depth = depth_of(inner);
+
+		deepest = depth > deepest ? depth : deepest;
+	}
+	return deepest + 1;
+}
+
 enum err admin_check_claims(struct arena *a, const struct json *object, struct str *ret_claims,
 			    struct admin_fault *fault)
 {
@@ -179,6 +218,8 @@ enum err admin_check_claims(struct arena *a, const struct json *object, struct s
 	}
 	if (json_len(object) > CLAIMS_MAX)
 		return admin_unprocessable(fault, "/claims", "too many claims");
+	if (depth_of(object) > CLAIMS_DEPTH_MAX)
+		return admin_unprocessable(fault, "/claims", "claims are nested too deeply");
 	while (json_each(object, &iter, &name, &v))
 		if (!admin_claim_valid(name))
 			return admin_unprocessable(

@@ -5,7 +5,11 @@
 #include "server/admin_rules.h"
 #include "server/app.h"
 
-enum { KEYS_TEXT_MAX = 64 << 10 };
+enum {
+	KEYS_TEXT_MAX = 64 << 10,
+	PUBLISHED_MAX = 48, /* 64 fit into a key set, and the plan must always be able to add one */
+	REMEMBERED_MAX = 2048,
+};
 
 /* ---- rendering ---- */
 
@@ -135,23 +139,61 @@ struct rotation {
 	struct rotate_result results[ALG_COUNT];
 	size_t done; /* of `results` */
 	int64_t ready_at;
+	bool crowded; /* why it is not ready */
 };
+
+static bool is_published(const struct key_info *k)
+{
+	return k->state == KEY_STANDBY || k->state == KEY_ACTIVE || k->state == KEY_RETIRING;
+}
+
+/* Whoever holds chancery:keys alone must not be able to rotate until the key set is too large to be
+ * served, or the keys too many to be loaded at the next start: a retired key stays published while
+ * its tokens live, and is remembered for ever. *ret_at: when a published one goes; 0: unknown. */
+static bool has_room(const struct keyring_view *v, size_t more, int64_t *ret_at)
+{
+	size_t published = 0;
+
+	*ret_at = 0;
+	for (size_t i = 0; i < v->count; i++) {
+		const struct key_info *k = &v->infos[i];
+
+		published += is_published(k);
+		if (k->state == KEY_RETIRING && (!*ret_at || k->remove_at < *ret_at))
+			*ret_at = k->remove_at;
+	}
+	return published + more <= PUBLISHED_MAX && v->count + more <= REMEMBERED_MAX;
+}
 
 /* All algorithms or none: a second one that is not ready must not be found out after the first one
  * has switched. What is ready now stays ready. */
+static enum err check_view(struct rotation *r, const struct keyring_view *v, int64_t now)
+{
+	enum err e = ERR_OK;
+
+	r->crowded = !has_room(v, r->count, &r->ready_at);
+	if (r->crowded)
+		return ERR_NOT_READY;
+	r->ready_at = 0;
+	for (size_t i = 0; i < r->count && !r->force; i++) {
+		int64_t at = 0;
+
+		if (key_plan_ready(v->infos, v->count, r->algs[i], now, &at))
+			continue;
+		e = ERR_NOT_READY;
+		if (at > r->ready_at)
+			r->ready_at = at;
+	}
+	return e;
+}
+
 static enum err check_ready(struct rotation *r, int64_t now)
 {
 	struct keyring_view *v = keyring_view_get(r->rq->app->keyring);
+	enum err e = check_view(r, v, now);
 
-	r->ready_at = 0;
-	for (size_t i = 0; i < r->count && !r->force; i++) {
-		int64_t at;
-
-		if (!key_plan_ready(v->infos, v->count, r->algs[i], now, &at) && at > r->ready_at)
-			r->ready_at = at;
-	}
 	keyring_view_unref(v);
-	return r->ready_at ? ERR_NOT_READY : ERR_OK;
+	return e;
 }
 
 /* In the blocking lane: each rotation waits for the writer and the signer. */
@@ -209,9 +251,10 @@ static enum err rotate_done(struct request *rq, enum err result)
 	count_audit(rq->metrics, !result);
 	if (result == ERR_NOT_READY) {
 		rq->ready_at = r->ready_at;
-		rq->description =
-			"The standby has not been published long enough; force goes ahead.";
-		return fail(rq, result, "standby is not ready");
+		rq->description = r->crowded ? "Too many retired keys are still published; wait."
+					     : "The standby has not been published long enough; "
+					       "force goes ahead.";
+		return fail(rq, result, r->crowded ? "too many keys" : "standby is not ready");
 	}
 	if (result)
 		return fail(rq, result, "rotation failed after %zu of %zu: %s", r->done, r->count,

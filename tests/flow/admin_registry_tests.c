@@ -238,6 +238,24 @@ START_TEST(a_standby_that_is_too_young_says_when_and_force_goes_ahead)
 }
 END_TEST
 
+/* Else the holder of chancery:keys could make the key set too large to be served. */
+START_TEST(rotation_by_hand_has_a_measure)
+{
+	struct answer a;
+	int done = 0;
+
+	do {
+		a = root(METHOD_POST, KEYS "/rotate", "{\"force\":true}");
+		done += a.status == 202;
+	} while (a.status == 202 && done < 100);
+	ck_assert_status(a, 409);
+	ck_assert(str_starts(answer_str(&a, "ready_at"), STR("2023-11-1")));
+	a = get(&office, "/.well-known/jwks.json");
+	ck_assert_uint_eq(json_len(json_get(a.json, "keys")), 48);
+	token_of("worker", make_client("worker", "orders.read", ORDERS));
+}
+END_TEST
+
 /* ---- audit ---- */
 
 static const struct {
@@ -459,6 +477,7 @@ Suite *registry_suite(void)
 	tcase_add_test(c, keys_are_shown_with_their_life_and_nothing_private);
 	tcase_add_test(c, a_rotation_switches_before_it_answers);
 	tcase_add_test(c, a_standby_that_is_too_young_says_when_and_force_goes_ahead);
+	tcase_add_test(c, rotation_by_hand_has_a_measure);
 	tcase_add_test(c, every_act_leaves_its_row);
 	tcase_add_test(c, an_act_that_failed_leaves_no_row);
 	tcase_add_test(c, pages_hold_every_row_once_in_order);

@@ -1,5 +1,6 @@
 /* Who may do what: every admin route against every scope, and every way we could think of in which
  * the holder of a narrow scope might come by one that it lacks. */
+#include "server/audit.h"
 #include "server/auth.h"
 #include "tests/flow/admin_tests.h"
 
@@ -146,6 +147,71 @@ START_TEST(a_token_of_another_audience_or_of_a_user_opens_nothing)
 	a = post(&office, "/oauth2/token", basic("web", "a secret of the operator"),
 		 "grant_type=password&username=ann&password=open-sesame");
 	all_refuse(answer_str(&a, "access_token"), 401, "a user's token");
+}
+END_TEST
+
+/* What the signer would sign if token.c let it happen; auth_admin does not lean on that. */
+static struct str signed_token(const char *more)
+{
+	const int64_t now = office.app.env->now(office.app.env);
+	struct signed_token token;
+	struct str text;
+	struct buf b;
+
+	buf_init(&b, office.arena, JWT_SIZE_MAX);
+	ck_assert_int_eq(
+		signer_sign(
+			&office.signer.signing[0], TOKEN_ACCESS, ALG_ES256,
+			str_z(format("{\"iss\":\"" ISSUER "\",\"client_id\":\"ops\",\"iat\":%lld,"
+				     "\"nbf\":%lld,\"exp\":%lld,\"scope\":\"chancery:admin\",%s}",
+				     (long long)now, (long long)now - 30, (long long)now + 60,
+				     more)),
+			&b, &token),
+		ERR_OK);
+	ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
+	return text;
+}
+
+START_TEST(only_a_clients_own_token_for_this_server_alone_is_an_admin_token)
+{
+	static const struct {
+		const char *more;
+		int status;
+	} rows[] = {
+		{ "\"sub\":\"ops\",\"aud\":\"" ADMIN_API "\"", 200 },
+		{ "\"sub\":\"u-ann\",\"aud\":\"" ADMIN_API "\"", 401 },
+		{ "\"sub\":\"ops\",\"aud\":\"" ADMIN_API "\",\"sid\":\"s\"", 401 },
+		{ "\"sub\":\"ops\",\"aud\":[\"" ADMIN_API "\",\"" ORDERS "\"]", 401 },
+		{ "\"sub\":\"ops\",\"aud\":\"" ISSUER "\"", 401 },
+		{ "\"sub\":\"ops\",\"aud\":\"" ADMIN_API "/\"", 401 },
+	};
+
+	make_client("ops", "chancery:admin", ADMIN_API);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct answer a = as(signed_token(rows[i].more), METHOD_GET, CLIENTS, NULL);
+
+		ck_assert_msg(a.status == rows[i].status, "%s: %d %s", rows[i].more, a.status,
+			      a.why);
+	}
+}
+END_TEST
+
+START_TEST(refusals_for_want_of_a_scope_are_folded_into_one_row)
+{
+	struct str token = admin_token("chancery:read");
+	struct answer a;
+	size_t rows;
+
+	for (int i = 0; i < 20; i++)
+		ck_assert_status(as(token, METHOD_POST, CLIENTS, "{}"), 403);
+	ck_assert_int_eq(audit_fold_write(office.app.refusals, office.store.db,
+					  office.app.env->now(office.app.env), true, &rows),
+			 ERR_OK);
+	ck_assert_uint_eq(rows, 1);
+	a = root_gets(200, METHOD_GET, "/admin/v1/audit?page_size=1", NULL);
+	ck_assert_ptr_nonnull(memmem(a.body.p, a.body.n, "\"admin.denied\"", 14));
+	ck_assert_ptr_nonnull(memmem(a.body.p, a.body.n, "client:by-chancery:read", 23));
+	ck_assert_ptr_nonnull(memmem(a.body.p, a.body.n, "\"count\":20", 10));
 }
 END_TEST
 
@@ -377,6 +443,8 @@ Suite *scope_suite(void)
 	tcase_add_loop_test(c, each_scope_opens_its_routes_and_no_other, 0, SCOPE_COUNT);
 	tcase_add_test(c, without_a_good_token_every_route_is_closed);
 	tcase_add_test(c, a_token_of_another_audience_or_of_a_user_opens_nothing);
+	tcase_add_test(c, only_a_clients_own_token_for_this_server_alone_is_an_admin_token);
+	tcase_add_test(c, refusals_for_want_of_a_scope_are_folded_into_one_row);
 	tcase_add_test(c, a_token_ends_with_its_life_and_with_its_client);
 	tcase_add_test(c, taking_an_admin_scope_away_ends_the_tokens_that_carry_it);
 	tcase_add_test(c, a_stranger_on_the_socket_needs_a_token);
