@@ -8,8 +8,13 @@
 
 /* ADMIN_SCOPE bits; the names are the reserved scopes "chancery:<name>". */
 enum {
-	ADMIN_SCOPE_ADMIN = 1, ADMIN_SCOPE_KEYS = 2, ADMIN_SCOPE_CLIENTS = 4, ADMIN_SCOPE_USERS = 8,
-	ADMIN_SCOPE_APIS = 16, ADMIN_SCOPE_AUDIT = 32, ADMIN_SCOPE_READ = 64,
+	ADMIN_SCOPE_ADMIN = 1,
+	ADMIN_SCOPE_KEYS = 2,
+	ADMIN_SCOPE_CLIENTS = 4,
+	ADMIN_SCOPE_USERS = 8,
+	ADMIN_SCOPE_APIS = 16,
+	ADMIN_SCOPE_AUDIT = 32,
+	ADMIN_SCOPE_READ = 64,
 };
 /* Bits of a space-separated scope text; unknown "chancery:*" names and all else count 0. */
 unsigned admin_scope_bits(struct str scope);
@@ -19,7 +24,8 @@ bool audience_is_reserved(struct str issuer, struct str uri);
 
 /* What is stored of a machine secret, and what a presented one is compared with. */
 void client_secret_mac(const struct secret *key, struct str secret, unsigned char ret_hash[32]);
-/* The built-in api <issuer>/admin with its reserved scopes; strings in the arena. For the snapshot. */
+/* The built-in api <issuer>/admin with its reserved scopes; strings in the arena. For the snapshot.
+ */
 #define ADMIN_API_SLUG "chancery-admin"
 MUST_CHECK enum err admin_api_fill(struct str issuer, struct arena *a, struct api *ret_api);
 
