@@ -11,26 +11,29 @@
 
 static const struct out_view init_view = { .id = "data" };
 
-/* --issuer is laid over the sources like a flag; what they say themselves must agree with it. */
-static int find_issuer(struct cmd *c, const struct config **ret_config)
+/* What --issuer says must agree with what the other sources say. */
+static int check_issuer(struct cmd *c, const struct config *config)
 {
 	const char *given = cmd_get(c, "issuer");
-	const struct config *config;
-	struct buf set;
-	struct str text;
-	int status = cmd_config(c, &config);
 
-	if (status)
-		return status;
-	*ret_config = config;
-	if (!given && !config->issuer.n)
-		return cmd_usage(c, "init needs --issuer URL: the address under which clients and "
-				    "verifiers will reach this server");
-	if (!given || str_equal_z(config->issuer, given))
-		return CMD_OK;
-	if (config->issuer.n)
+	if (given && config->issuer.n && !str_equal_z(config->issuer, given))
 		return cmd_fail(c, CMD_CONFLICT, "%s is for the issuer %s, and stays so",
 				config->data_dir.p, config->issuer.p);
+	return CMD_OK;
+}
+
+/* Lays --issuer over the other sources, like a flag, where they name none. */
+static int take_issuer(struct cmd *c, const struct config **ret_config)
+{
+	const char *given = cmd_get(c, "issuer");
+	struct buf set;
+	struct str text;
+
+	if ((*ret_config)->issuer.n)
+		return CMD_OK;
+	if (!given)
+		return cmd_usage(c, "init needs --issuer URL: the address under which clients and "
+				    "verifiers will reach this server");
 	buf_init(&set, c->arena, URI_MAX + 16);
 	buf_fmt(&set, "issuer=%s", given);
 	if (c->source.set_count == CMD_GIVEN_MAX || buf_end(&set, &text))
@@ -82,22 +85,13 @@ static void say_next(struct cmd *c, const struct config *config)
 	cmd_note(c, "Next: chancery serve --data %s", config->data_dir.p);
 }
 
-int cmd_init_run(struct cmd *c)
+static int make(struct cmd *c, const struct config *config)
 {
-	const struct config *config;
 	struct config_fault fault;
-	enum setup_state state;
-	int status = find_issuer(c, &config);
+	int status = take_issuer(c, &config);
 
-	if (!status)
-		status = setup_look(c, config, &state);
 	if (status)
 		return status;
-	if (state == SETUP_COMPLETE) {
-		cmd_note(c, "%s is an installation already; nothing was changed.",
-			 config->data_dir.p);
-		return print(c, config, false);
-	}
 	if (config_check_serve(config, &fault))
 		return cmd_fail(c, CMD_REFUSED, "%s", fault.text);
 	status = become_owner(c, config->data_dir.p);
@@ -107,4 +101,22 @@ int cmd_init_run(struct cmd *c)
 		return status;
 	say_next(c, config);
 	return print(c, config, true);
+}
+
+int cmd_init_run(struct cmd *c)
+{
+	const struct config *config;
+	enum setup_state state;
+	int status = cmd_config(c, &config);
+
+	if (!status)
+		status = check_issuer(c, config);
+	if (!status)
+		status = setup_look(c, config, &state);
+	if (status)
+		return status;
+	if (state == SETUP_ABSENT)
+		return make(c, config);
+	cmd_note(c, "%s is an installation already; nothing was changed.", config->data_dir.p);
+	return print(c, config, false);
 }
