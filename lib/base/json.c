@@ -84,13 +84,10 @@ static enum err parse(struct str text, size_t max, size_t flags, struct json **r
 
 	if (text.n > max)
 		return ERR_LIMIT;
-	/* no NUL as a byte, here, nor as \u0000, by JSON_ALLOW_NUL's absence: C strings would be
-	 * cut */
-	if (text.n == 0 || str_has_nul(text))
-		return ERR_SYNTAX;
 	if (too_deep(text))
 		return ERR_LIMIT;
-	/* RFC 7515 4: a name twice is refused, so that no two readers of one header disagree */
+	/* RFC 7515 4: a name twice is refused, so that no two readers of one header disagree. NUL
+	 * is refused, raw and as \u0000, unless JSON_ALLOW_NUL is given: C strings would be cut. */
 	root = json_loadb(text.p, text.n, flags | JSON_REJECT_DUPLICATES, &error);
 	if (!root)
 		return load_error(&error);

@@ -35,7 +35,7 @@ static enum err split(struct str token, struct segments *ret_segments)
 	return ERR_OK;
 }
 
-static enum err decode(struct arena *a, struct str text, size_t max, struct str *ret_bytes)
+static enum err decode(struct arena *a, struct str text, struct str *ret_bytes)
 {
 	size_t cap = text.n / 4 * 3 + 3;
 	char *bytes;
@@ -48,8 +48,6 @@ static enum err decode(struct arena *a, struct str text, size_t max, struct str 
 	e = b64url_decode(text, bytes, cap, &n);
 	if (e)
 		return e;
-	if (n > max)
-		return ERR_LIMIT;
 	*ret_bytes = str_n(bytes, n);
 	return ERR_OK;
 }
@@ -120,13 +118,13 @@ enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws)
 		return ERR_SYNTAX;
 	e = split(token, &seg);
 	if (!e)
-		e = decode(a, seg.header, JOSE_HEADER_MAX, &jws.header);
+		e = decode(a, seg.header, &jws.header);
 	if (!e)
 		e = json_parse(jws.header, JOSE_HEADER_MAX, &header);
 	if (!e)
 		e = read_header(a, header, &jws);
 	if (!e)
-		e = decode(a, seg.payload, JWT_SIZE_MAX, &jws.payload);
+		e = decode(a, seg.payload, &jws.payload);
 	if (!e)
 		e = b64url_decode(seg.signature, jws.signature, sizeof(jws.signature),
 				  &jws.signature_len);

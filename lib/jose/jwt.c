@@ -5,12 +5,12 @@
 
 #define TIME_LIMIT 9007199254740992.0 /* 2^53: beyond it a double skips seconds */
 
+/* RFC 7515 4.1.9 */
 static struct str without_application(struct str typ)
 {
 	const struct str prefix = STR("application/");
 
-	if (typ.n > prefix.n && str_case_equal(str_n(typ.p, prefix.n), prefix) &&
-	    !memchr(typ.p + prefix.n, '/', typ.n - prefix.n))
+	if (typ.n > prefix.n && str_case_equal(str_n(typ.p, prefix.n), prefix))
 		return str_n(typ.p + prefix.n, typ.n - prefix.n);
 	return typ;
 }

@@ -193,6 +193,15 @@ START_TEST(utf8_is_the_shortest_form_of_a_scalar_value)
 }
 END_TEST
 
+START_TEST(utf8_does_not_look_past_the_end)
+{
+	ck_assert(!str_is_utf8(str_n("\xc3\xa4", 1)));
+	ck_assert(!str_is_utf8(str_n("\xe2\x82\xac", 2)));
+	ck_assert(!str_is_utf8(str_n("\xf0\x9f\x98\x80", 3)));
+	ck_assert(str_is_utf8(str_n("a\xff", 1)));
+}
+END_TEST
+
 START_TEST(vschar_ends_where_the_rfc_says)
 {
 	ck_assert(str_is_vschar(STR(" ~")));
@@ -273,6 +282,7 @@ START_TEST(arena_sizes_that_overflow_are_refused)
 	ck_assert_int_eq(arena_new(SIZE_MAX, &a), ERR_OK);
 	ck_assert_ptr_null(arena_alloc(a, SIZE_MAX));
 	arena_reset(a);
+	ck_assert_ptr_null(arena_array(a, SIZE_MAX / 2 + 1, 2)); /* 0 */
 	ck_assert_ptr_null(arena_array(a, SIZE_MAX / 2, 3));
 	ck_assert(arena_failed(a));
 	ck_assert_ptr_nonnull(arena_array(a, 3, sizeof(int64_t)));
@@ -446,6 +456,27 @@ START_TEST(derived_keys_differ_by_label_and_root_and_are_no_macs)
 }
 END_TEST
 
+/* What is stored was made with these: another answer would orphan every row. */
+START_TEST(keys_and_macs_stay_what_they_were)
+{
+	const struct secret root = { "root" };
+	const struct str parts[] = { STR("ab"), STR("c") };
+	struct secret derived;
+	unsigned char mac[32];
+	struct buf hex;
+
+	secret_derive(&root, "refresh", &derived);
+	secret_mac(&root, parts, COUNT(parts), mac, sizeof(mac));
+	buf_init(&hex, NULL, 200);
+	buf_hex(&hex, derived.b, SECRET_LEN);
+	buf_byte(&hex, ' ');
+	buf_hex(&hex, mac, sizeof(mac));
+	assert_buf(&hex, "ec51d82c447a58294ca70ae0980e2b304d7ce7eded16170f1ab6878cbebb04d1 "
+			 "439fde0e5951a37594b121b972ae696d787e7696344b76eae7b3d3270d8768fa");
+	buf_done(&hex);
+}
+END_TEST
+
 START_TEST(digest256_is_blake2b)
 {
 	unsigned char digest[32];
@@ -500,6 +531,7 @@ int main(void)
 		trimming_takes_spaces_and_tabs_off_both_ends,
 		numbers_are_whole_decimal_and_within_bounds,
 		utf8_is_the_shortest_form_of_a_scalar_value,
+		utf8_does_not_look_past_the_end,
 		vschar_ends_where_the_rfc_says,
 		arena_memory_is_zeroed_and_aligned_also_after_use,
 		arena_reset_wipes_what_the_first_block_held,
@@ -514,6 +546,7 @@ int main(void)
 		macs_of_lists_with_the_same_bytes_differ,
 		macs_depend_on_key_and_length_and_repeat,
 		derived_keys_differ_by_label_and_root_and_are_no_macs,
+		keys_and_macs_stay_what_they_were,
 		digest256_is_blake2b,
 #ifdef CHANCERY_FAULTS
 		failpoints_fire_at_the_passage_they_name,

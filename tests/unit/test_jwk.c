@@ -25,6 +25,9 @@
 /* RFC 7515 A.3.1 */
 #define EC_X "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"
 #define EC_Y "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
+/* the same and an octet of zero */
+#define EC_X_AND_ZERO "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEUA"
+#define EC_Y_AND_ZERO "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0A"
 #define EC_XY "\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\""
 #define EC_KEY "{\"kty\":\"EC\",\"crv\":\"P-256\"," EC_XY "}"
 
@@ -340,6 +343,8 @@ START_TEST(keys_that_are_not_written_as_the_rfc_says_are_refused)
 		"\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AH_Nzidw9sRdQYPL7m_bS3tYBzM1e-nvE7rPbjx7"
 		"0VRF\",\"y\":\"" EC_Y "\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X_AND_ZERO "\",\"y\":\"" EC_Y "\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y_AND_ZERO "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "=\",\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\\n\",\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"RSA\",\"n\":\"" RFC7638_N "\"}",
@@ -453,6 +458,51 @@ START_TEST(pem_of_a_public_key_and_of_a_certificate_give_the_same_key)
 		free(pem);
 		free(certificate);
 	}
+}
+END_TEST
+
+/* One PEM block of these octets, with or without the headers of an encrypted one. Caller: free. */
+static char *pem_block(const void *der, long n, bool encrypted)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *data;
+	char *text;
+	long len;
+
+	ck_assert_int_gt(PEM_write_bio(bio, "PUBLIC KEY",
+				       encrypted ? "Proc-Type: 4,ENCRYPTED\n" : "", der, n),
+			 0);
+	len = BIO_get_mem_data(bio, &data);
+	text = strndup(data, (size_t)len);
+	BIO_free(bio);
+	return text;
+}
+
+START_TEST(pem_of_a_key_and_something_more_is_refused)
+{
+	AUTO(jwk, want) = public_jwk(KEY_EC_1);
+	struct jwk *key = NULL;
+	unsigned char der[200] = { 0 };
+	unsigned char *end = der;
+	int n = i2d_PUBKEY(jwk_pkey(want), &end);
+	char *exact = pem_block(der, n, false);
+	char *longer = pem_block(der, n + 1, false);
+	char *encrypted = pem_block(der, n, true);
+	char *huge = calloc(1, JWKS_SIZE_MAX + 2);
+
+	ck_assert_int_eq(jwk_from_pem(str_z(longer), STR_NONE, &key), ERR_SYNTAX);
+	ck_assert_int_eq(jwk_from_pem(str_z(encrypted), STR_NONE, &key), ERR_SYNTAX);
+	memset(huge, '\n', JWKS_SIZE_MAX + 1);
+	memcpy(huge, exact, strlen(exact));
+	ck_assert_int_eq(jwk_from_pem(str_z(huge), STR_NONE, &key), ERR_LIMIT);
+	ck_assert_ptr_null(key);
+	huge[JWKS_SIZE_MAX] = '\0';
+	ck_assert_int_eq(jwk_from_pem(str_z(huge), STR_NONE, &key), ERR_OK);
+	jwk_free(key);
+	free(exact);
+	free(longer);
+	free(encrypted);
+	free(huge);
 }
 END_TEST
 
@@ -570,6 +620,7 @@ int main(void)
 		moduli_of_the_wrong_size_or_parity_are_refused,
 		a_kid_is_opaque_and_bounded,
 		pem_of_a_public_key_and_of_a_certificate_give_the_same_key,
+		pem_of_a_key_and_something_more_is_refused,
 		pem_of_anything_else_is_refused,
 		rfc7517_appendix_a1_set_keeps_the_signing_key,
 		sets_that_are_ambiguous_or_no_sets_are_refused,

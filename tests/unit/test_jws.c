@@ -356,10 +356,14 @@ START_TEST(anything_but_three_strict_segments_is_refused)
 		"eyJhbGciOiJFUzI1NiJ9.e30.A",
 		"eyJhbGciOiJFUzI1NiJ9.e30.AA\x80\x80",
 	};
+	char dots[2000];
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		ck_assert_msg(token_parse(texts[i]) == ERR_SYNTAX, "%s", texts[i]);
 	ck_assert_int_eq(token_check(STR("eyJhbGciOiJFUzI1NiJ9.e30.AAAA\0"), NULL), ERR_SYNTAX);
+	memset(dots, '.', sizeof(dots));
+	memcpy(dots, "eyJhbGciOiJFUzI1NiJ9.e30.", 25);
+	ck_assert_int_eq(token_check(str_n(dots, sizeof(dots)), NULL), ERR_SYNTAX);
 	ck_assert_int_eq(token_check(STR_NONE, NULL), ERR_SYNTAX);
 }
 END_TEST

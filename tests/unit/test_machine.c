@@ -149,6 +149,18 @@ START_TEST(a_refresh_token_tells_its_login_and_generation)
 }
 END_TEST
 
+/* A token in a client's hands must be genuine after an upgrade too. */
+START_TEST(a_refresh_token_stays_what_it_was)
+{
+	struct buf b;
+
+	ck_assert_str_eq(refresh_text(&b, 7).p,
+			 "chy_rt_A2xvZ2luLWlkLTE1Y2hhcnMAAAAHffVt9rdmfqfdDhNuKTaLyZSLkUkjn2l6vH2iw-"
+			 "x5BCso5ij7");
+	buf_done(&b);
+}
+END_TEST
+
 START_TEST(a_refresh_token_is_genuine_for_exactly_what_it_was_made_for)
 {
 	static const struct secret other_key = { "b key" };
@@ -193,6 +205,7 @@ int main(void)
 		every_other_text_than_the_one_that_was_issued_is_refused,
 		a_secret_of_one_kind_is_not_read_as_another,
 		a_refresh_token_tells_its_login_and_generation,
+		a_refresh_token_stays_what_it_was,
 		a_refresh_token_is_genuine_for_exactly_what_it_was_made_for,
 	};
 

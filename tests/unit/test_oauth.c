@@ -285,6 +285,13 @@ START_TEST(basic_credentials_have_limits)
 	/* 253 times */
 	ck_assert_int_eq(basic_parse(a, str_n(text + 4, 340), &id, &secret), ERR_OK);
 	ck_assert_uint_eq(id.n, 253);
+	/* "aa:" and 1026 or 1023 times 'a' */
+	for (size_t i = 0; i < 1372; i += 4)
+		memcpy(text + i, "YWFh", 4);
+	memcpy(text, "YWE6", 4);
+	ck_assert_int_eq(basic_parse(a, str_n(text, 1372), &id, &secret), ERR_LIMIT);
+	ck_assert_int_eq(basic_parse(a, str_n(text, 1368), &id, &secret), ERR_OK);
+	ck_assert_uint_eq(secret.n, 1023);
 }
 END_TEST
 
@@ -362,7 +369,8 @@ START_TEST(scope_is_a_set_in_the_order_it_was_written)
 	struct scope other = scope_of("B c x"), none = scope_of(""), both;
 
 	assert_scope(&s, "c a b");
-	ck_assert(scope_equal_sets(&s, &same) && !scope_equal_sets(&s, &fewer));
+	ck_assert(scope_equal_sets(&s, &same) && !scope_equal_sets(&s, &fewer) &&
+		  !scope_equal_sets(&fewer, &s));
 	ck_assert(scope_within(&fewer, &s) && !scope_within(&s, &fewer));
 	ck_assert(scope_within(&none, &fewer) && scope_within(&s, &same));
 	ck_assert(scope_has(&s, STR("a")) && !scope_has(&s, STR("A")));
