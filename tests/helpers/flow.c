@@ -378,6 +378,25 @@ static struct answer copy_answer(struct flow *f, const struct request *rq)
 	return a;
 }
 
+/* From the first header to the last byte. No check's macros here: they allocate, and `around` may
+ * have told that to fail. */
+static enum err serve(struct request *rq)
+{
+	enum err e = request_begin(rq);
+
+	if (e)
+		return e;
+	e = router_match(rq);
+	if (e) {
+		router_refuse(rq, e);
+		e = ERR_OK;
+	} else {
+		e = router_run(rq);
+	}
+	router_log(rq);
+	return e;
+}
+
 struct answer flow_send(struct flow *f, const struct ask *ask)
 {
 	struct request rq = { .path = STR_NONE };
@@ -386,14 +405,13 @@ struct answer flow_send(struct flow *f, const struct ask *ask)
 
 	ck_assert_int_eq(arena_new(REQUEST_ARENA_MAX, &rq.arena), ERR_OK);
 	fill(&rq, f, ask);
-	ck_assert_int_eq(request_begin(&rq), ERR_OK);
-	e = router_match(&rq);
-	if (e)
-		router_refuse(&rq, e);
-	else
-		ck_assert_int_eq(router_run(&rq), ERR_OK);
+	if (f->around)
+		f->around(true, f->around_arg);
+	e = serve(&rq);
+	if (f->around)
+		f->around(false, f->around_arg);
+	ck_assert_int_eq(e, ERR_OK);
 	ck_assert_int_ne(rq.response.status, 0);
-	router_log(&rq);
 	log_flush(&f->log);
 	a = copy_answer(f, &rq);
 	request_done(&rq);

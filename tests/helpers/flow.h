@@ -29,6 +29,9 @@ struct flow {
 	struct kept_json *kept;
 	int log_fd;
 	off_t log_read;
+	/* called around the server's part of a request; NULL: nobody */
+	void (*around)(bool begins, void *arg);
+	void *around_arg;
 };
 
 /* An office with issuer https://id.example, ES256 keys ready to sign, no client, api or user. */
