@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+enum {
+	HEAD_US = 10000000,
+	BODY_US = 20000000,
+	TOTAL_US = 30000000,
+	IDLE_US = 75000000,
+	SILENCE_US = 1000000,
+};
+
 static struct conn *of_phase(struct deadline *d)
 {
 	return (struct conn *)(void *)d;
@@ -16,30 +24,42 @@ static struct conn *of_total(struct deadline *d)
 	return (struct conn *)(void *)((char *)d - offsetof(struct conn, total));
 }
 
+static void not_fresh(struct conn_list *l, struct conn *c)
+{
+	l->fresh -= c->fresh;
+	c->fresh = false;
+}
+
 /* The library sees the end of the stream, or fails to write, and closes. */
-static void cut(struct conn *c)
+static void cut(struct conn_list *l, struct conn *c)
 {
 	deadline_clear(&c->phase);
 	deadline_clear(&c->total);
+	not_fresh(l, c);
+	l->leaving += !c->cut;
+	c->cut = true;
 	shutdown(c->fd, SHUT_RDWR);
 }
 
 /* What the client has not read is forgotten as well: else the kernel would offer it for many
  * minutes. */
-static void cut_hard(struct conn *c)
+static void cut_hard(struct conn_list *l, struct conn *c)
 {
 	const struct linger none = { .l_onoff = 1, .l_linger = 0 };
 
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-	cut(c);
+	cut(l, c);
 }
 
-void conn_list_init(struct conn_list *l, const struct conn_limits *limits)
+void conn_list_init(struct conn_list *l, const struct conn_limits *limits, unsigned max,
+		    unsigned fresh_max)
 {
-	deadline_queue_init(&l->head, limits->head_us);
-	deadline_queue_init(&l->body, limits->body_us);
-	deadline_queue_init(&l->idle, limits->idle_us);
-	deadline_queue_init(&l->total, limits->total_us);
+	deadline_queue_init(&l->head, limits->head_us ? limits->head_us : HEAD_US);
+	deadline_queue_init(&l->body, limits->body_us ? limits->body_us : BODY_US);
+	deadline_queue_init(&l->idle, limits->idle_us ? limits->idle_us : IDLE_US);
+	deadline_queue_init(&l->total, limits->total_us ? limits->total_us : TOTAL_US);
+	l->max = max;
+	l->fresh_max = fresh_max;
 }
 
 struct conn *conn_open(struct conn_list *l, int fd, int64_t now_us)
@@ -53,6 +73,8 @@ struct conn *conn_open(struct conn_list *l, int fd, int64_t now_us)
 		return NULL;
 	}
 	c->fd = fd;
+	c->fresh = true;
+	l->fresh++;
 	c->peer.uid = -1;
 	deadline_set(&c->phase, &l->head, now_us);
 	return c;
@@ -64,6 +86,8 @@ void conn_close(struct conn_list *l, struct conn *c)
 	if (!c)
 		return;
 	assert(!c->exchange);
+	not_fresh(l, c);
+	l->leaving -= c->cut;
 	deadline_clear(&c->phase);
 	deadline_clear(&c->total);
 	tls_cert_unref(c->cert);
@@ -75,6 +99,7 @@ void conn_close(struct conn_list *l, struct conn *c)
 /* The first request's head is due from the moment of connecting: that deadline runs already. */
 void conn_begin(struct conn_list *l, struct conn *c, struct exchange *x, int64_t now_us)
 {
+	not_fresh(l, c);
 	c->exchange = x;
 	if (c->served)
 		deadline_set(&c->phase, &l->head, now_us);
@@ -102,15 +127,62 @@ void conn_end(struct conn_list *l, struct conn *c, int64_t now_us)
 	deadline_set(&c->phase, &l->idle, now_us);
 }
 
+/* ---- room ---- */
+
+/* A sixteenth is kept free: the library stops accepting at the limit, and then nobody can be heard.
+ */
+static bool is_crowded(const struct conn_list *l)
+{
+	return l->open - l->leaving + 1 + l->max / 16 > l->max;
+}
+
+/* The one in the queue that has been without a request longest. */
+static struct conn *oldest_silent(const struct deadline_queue *q)
+{
+	for (struct deadline *d = deadline_first(q); d; d = deadline_after(q, d))
+		if (!of_phase(d)->exchange)
+			return of_phase(d);
+	return NULL;
+}
+
+/* Who must go, and from when on; NULL: nobody. */
+static struct conn *who_goes(const struct conn_list *l, int64_t *ret_from)
+{
+	struct conn *c = NULL;
+
+	*ret_from = INT64_MAX;
+	if (l->fresh <= l->fresh_max && !is_crowded(l))
+		return NULL;
+	if (l->fresh <= l->fresh_max)
+		c = oldest_silent(&l->idle);
+	if (c) {
+		*ret_from = 0;
+		return c;
+	}
+	c = oldest_silent(&l->head);
+	if (c)
+		*ret_from = l->fresh > l->fresh_max ? 0 : c->phase.at - l->head.span + SILENCE_US;
+	return c;
+}
+
+static void make_room(struct conn_list *l, int64_t now_us)
+{
+	struct conn *c;
+	int64_t from;
+
+	while ((c = who_goes(l, &from)) && from <= now_us)
+		cut(l, c);
+}
+
 /* ---- deadlines ---- */
 
-static void expire_phase(struct deadline_queue *q, int64_t now_us)
+static void expire_phase(struct conn_list *l, struct deadline_queue *q, int64_t now_us)
 {
 	struct deadline *d;
 
 	while ((d = deadline_first(q)) && d->at <= now_us) {
 		of_phase(d)->late = true;
-		cut(of_phase(d));
+		cut(l, of_phase(d));
 	}
 }
 
@@ -118,9 +190,9 @@ void conn_expire(struct conn_list *l, int64_t now_us, void (*give_up)(struct con
 {
 	struct deadline *d;
 
-	expire_phase(&l->head, now_us);
-	expire_phase(&l->body, now_us);
-	expire_phase(&l->idle, now_us);
+	expire_phase(l, &l->head, now_us);
+	expire_phase(l, &l->body, now_us);
+	expire_phase(l, &l->idle, now_us);
 	while ((d = deadline_first(&l->total)) && d->at <= now_us) {
 		struct conn *c = of_total(d);
 
@@ -129,8 +201,9 @@ void conn_expire(struct conn_list *l, int64_t now_us, void (*give_up)(struct con
 		if (c->exchange->held)
 			give_up(c);
 		else
-			cut_hard(c);
+			cut_hard(l, c);
 	}
+	make_room(l, now_us);
 }
 
 static int64_t earlier(int64_t at, const struct deadline_queue *q)
@@ -142,21 +215,16 @@ static int64_t earlier(int64_t at, const struct deadline_queue *q)
 
 int64_t conn_next_deadline(const struct conn_list *l)
 {
-	return earlier(earlier(earlier(earlier(INT64_MAX, &l->head), &l->body), &l->idle),
-		       &l->total);
+	int64_t at;
+
+	(void)who_goes(l, &at);
+	return earlier(earlier(earlier(earlier(at, &l->head), &l->body), &l->idle), &l->total);
 }
 
-/* ---- room and the end ---- */
+/* ---- the end ---- */
 
-void conn_make_room(struct conn_list *l, unsigned max)
-{
-	struct deadline *oldest = deadline_first(&l->idle);
-
-	if (oldest && l->open + 1 + max / 16 >= max)
-		cut(of_phase(oldest));
-}
-
-static void cut_waiting(struct deadline_queue *q, int64_t now_us, int64_t grace_us)
+static void cut_waiting(struct conn_list *l, struct deadline_queue *q, int64_t now_us,
+			int64_t grace_us)
 {
 	struct deadline *next;
 	char byte;
@@ -168,14 +236,14 @@ static void cut_waiting(struct deadline_queue *q, int64_t now_us, int64_t grace_
 		if (c->exchange || now_us < d->at - q->span + grace_us)
 			continue;
 		if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
-			cut(c);
+			cut(l, c);
 	}
 }
 
 void conn_cut_waiting(struct conn_list *l, int64_t now_us, int64_t grace_us)
 {
-	cut_waiting(&l->idle, now_us, grace_us);
-	cut_waiting(&l->head, now_us, grace_us);
+	cut_waiting(l, &l->idle, now_us, grace_us);
+	cut_waiting(l, &l->head, now_us, grace_us);
 }
 
 void conn_give_up_all(struct conn_list *l, void (*give_up)(struct conn *c))

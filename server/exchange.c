@@ -202,6 +202,12 @@ static void answer_refusal(struct exchange *x)
 	x->ready = true;
 }
 
+void exchange_shed(struct exchange *x)
+{
+	x->close = true;
+	refuse(x, fail(&x->rq, ERR_UNAVAILABLE, "the connection is ending"), 0);
+}
+
 enum err exchange_run(struct exchange *x)
 {
 	if (!x->refused && x->keeps)

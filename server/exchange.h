@@ -60,6 +60,8 @@ void exchange_open(struct exchange *x, const struct peer *peer, const struct pro
 bool exchange_refuses_now(const struct exchange *x);
 /* A piece of the body. False: too much of it; cut the connection. */
 bool exchange_body(struct exchange *x, const char *p, size_t n);
+/* Instead of the router's work: the server, or the connection, is about to end. */
+void exchange_shed(struct exchange *x);
 /* After the body. ERR_OK: the response is filled; ERR_PARKED. */
 MUST_CHECK enum err exchange_run(struct exchange *x);
 /* The lane gave it back. As exchange_run. */

@@ -12,6 +12,7 @@
  * wait. */
 #include "server/http.h"
 
+#include <limits.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,14 +24,13 @@
 
 enum {
 	IDLE_PASSES_MAX = 4, /* more without progress, and the loop waits */
-	IDLE_WAIT_US = 2000,
+	IDLE_WAIT_US = 1000, /* doubling */
+	IDLE_WAIT_MAX_US = 32000,
+	HANDSHAKES_MAX = 256,	     /* each is tried again in every pass, see above */
 	NO_FILES_WAIT_NS = 10000000, /* accept failed: the listening socket stays ready */
 	ACCEPT_ROUNDS_MAX = 64,	     /* the backlog at the moment of a drain, 10 a round */
 	DRAIN_GRACE_US = 1000000, /* a connection that was used within it may have sent a request */
-	DRAIN_LOOK_US = 100000,
 };
-
-struct port;
 
 /* A listener of this worker. */
 struct port {
@@ -38,31 +38,26 @@ struct port {
 	struct MHD_Daemon *daemon;
 	struct http_listener options;
 	struct conn_list conns;
-	bool ready; /* the worker's epoll saw it */
-	bool again; /* the library wants another run at once, or a connection was resumed */
+	bool ready;	   /* the worker's epoll saw it */
+	bool again;	   /* the library wants another run, or a connection was resumed */
+	bool listen_again; /* it left its limit in this run */
 };
 
 struct http {
 	struct worker *worker;
 	struct conn_limits limits;
 	_Atomic size_t *bodies;
-	struct proxies *proxies;
-	struct config *proxies_of; /* referenced: the configuration `proxies` was made of */
+	struct proxies_view proxies;
 	int64_t now_us;
 	bool own_lines; /* the library checks line ends itself (1.0 and later) */
 	bool draining;
+	bool stopping;
 	bool no_files;
 	bool progress; /* something of ours was called in this pass */
 	unsigned idle_passes;
+	int64_t idle_wait_us;
 	size_t port_count;
 	struct port ports[];
-};
-
-static const struct conn_limits limits_default = {
-	.head_us = 10000000,
-	.body_us = 20000000,
-	.total_us = 30000000,
-	.idle_us = 75000000,
 };
 
 static struct conn *conn_of(struct MHD_Connection *c)
@@ -136,6 +131,8 @@ static enum MHD_Result answer(struct conn *conn, struct exchange *x)
 		MHD_destroy_response(response);
 		response = NULL;
 	}
+	if (!response)
+		(void)fail(&x->rq, ERR_INTERNAL, "the answer could not be built");
 	if (!send_response(conn->handle, (unsigned)x->rq.response.status, response))
 		return MHD_NO;
 	exchange_sent(x);
@@ -143,25 +140,6 @@ static enum MHD_Result answer(struct conn *conn, struct exchange *x)
 }
 
 /* ---- a request ---- */
-
-/* The table of trusted proxies follows the snapshot's configuration. */
-static const struct proxies *proxies_now(struct http *h, const struct snapshot *snapshot)
-{
-	struct config *config = snapshot->config;
-	struct proxies *fresh;
-
-	if (config == h->proxies_of)
-		return h->proxies;
-	/* a list that cannot be read was refused when it was loaded; trust nobody until memory is
-	 * back */
-	if (proxies_new(config->server.trusted_proxies, &fresh))
-		return NULL;
-	proxies_free(h->proxies);
-	config_unref(h->proxies_of);
-	h->proxies = fresh;
-	h->proxies_of = config_ref(config);
-	return fresh;
-}
 
 static void *on_target(void *arg, const char *target, struct MHD_Connection *c)
 {
@@ -205,7 +183,7 @@ static enum MHD_Result on_head(struct conn *conn, struct exchange *x, const char
 	MHD_get_connection_values_n(conn->handle, MHD_HEADER_KIND, on_field, head);
 	info = MHD_get_connection_info(conn->handle, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	head_end(head, info->header_size);
-	exchange_open(x, &conn->peer, proxies_now(h, x->rq.snapshot));
+	exchange_open(x, &conn->peer, proxies_follow(&h->proxies, x->rq.snapshot->config));
 	if (exchange_refuses_now(x) && exchange_run(x) == ERR_OK)
 		return answer(conn, x);
 	conn_head_done(&port->conns, conn, head_has_body(head), h->now_us);
@@ -218,6 +196,9 @@ static enum MHD_Result on_end(struct conn *conn, struct exchange *x)
 	conn_body_done(conn);
 	if (x->given_up)
 		return answer_given_up(conn, x);
+	/* a request parked now might still be so when the daemon stops, or have no deadline */
+	if (!x->ready && (conn->cut || port_of(conn)->http->stopping))
+		exchange_shed(x);
 	if (!x->ready && exchange_run(x) == ERR_PARKED) {
 		MHD_suspend_connection(conn->handle);
 		return MHD_YES;
@@ -301,7 +282,6 @@ static struct conn *opened(struct port *port, struct MHD_Connection *c)
 		info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 		conn->cert = tls_attach(port->options.tls, info->tls_session);
 	}
-	conn_make_room(&port->conns, port->options.connections_max);
 	return conn;
 }
 
@@ -319,6 +299,8 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 	/* where the library has no memory for its own answer it closes without on_completed */
 	if (conn && conn->exchange)
 		end_exchange(conn, true);
+	/* at its limit the library does not listen, and begins again only at the start of a run */
+	port->listen_again |= port->conns.open == port->options.connections_max;
 	conn_close(&port->conns, conn);
 	*context = NULL;
 }
@@ -366,27 +348,34 @@ static void run_port(struct port *port)
 
 	port->ready = false;
 	MHD_run(port->daemon);
-	port->again = MHD_get_timeout(port->daemon, &wait) && !wait;
+	port->again = (MHD_get_timeout(port->daemon, &wait) && !wait) || port->listen_again;
+	port->listen_again = false;
+}
+
+/* The library wants to be run again at once. If that has led to nothing several times, it can wait;
+ * an event ends the wait. */
+static int64_t when_again(struct http *h)
+{
+	if (h->progress || h->idle_passes < IDLE_PASSES_MAX) {
+		h->idle_passes = h->progress ? 0 : h->idle_passes + 1;
+		h->idle_wait_us = IDLE_WAIT_US;
+		return 0;
+	}
+	if (h->idle_wait_us < IDLE_WAIT_MAX_US)
+		h->idle_wait_us *= 2;
+	return h->now_us + h->idle_wait_us;
 }
 
 static int64_t when_next(struct http *h, bool again)
 {
-	int64_t at = INT64_MAX;
+	int64_t at = again ? when_again(h) : INT64_MAX;
 
 	for (size_t i = 0; i < h->port_count; i++) {
 		int64_t next = conn_next_deadline(&h->ports[i].conns);
 
 		at = next < at ? next : at;
 	}
-	if (h->draining && at > h->now_us + DRAIN_LOOK_US)
-		at = h->now_us + DRAIN_LOOK_US;
-	if (!again || h->progress)
-		h->idle_passes = 0;
-	if (!again)
-		return at;
-	if (h->progress || ++h->idle_passes <= IDLE_PASSES_MAX)
-		return 0;
-	return at < h->now_us + IDLE_WAIT_US ? at : h->now_us + IDLE_WAIT_US;
+	return at;
 }
 
 static int64_t http_run(void *arg, int64_t now_us)
@@ -469,13 +458,13 @@ static void http_stop(void *arg)
 {
 	struct http *h = arg;
 
+	h->stopping = true;
 	for (size_t i = 0; i < h->port_count; i++) {
 		struct port *port = &h->ports[i];
 
 		if (!port->daemon)
 			continue;
-		/* stopping with a suspended connection aborts; one run moves them all back and
-		 * answers */
+		/* stopping with a suspended one aborts; this run takes all back and answers */
 		conn_give_up_all(&port->conns, give_up);
 		run_port(port);
 		MHD_stop_daemon(port->daemon);
@@ -488,40 +477,49 @@ static void http_done(void *arg)
 	struct http *h = arg;
 
 	http_stop(h);
-	proxies_free(h->proxies);
-	config_unref(h->proxies_of);
+	proxies_forget(&h->proxies);
 	free(h);
 }
 
 /* ---- the beginning ---- */
 
+/* The library's options are rows of (option, number or function, pointer). */
+#define FUNCTION(f) ((intptr_t)(f))
+
 static struct MHD_Daemon *start_daemon(struct port *port)
 {
 	const struct http_listener *o = &port->options;
 	struct http *h = port->http;
+	/* Strict, 0.9.75 answers a missing Host with two heads and a space in the target not at
+	 * all; head.c refuses both. (A Content-Length that is no number gets its two heads still:
+	 * 400, then the end.) 1.0 is strict in all that head.c looks for. */
+	const int strict = h->own_lines ? 1 : 0;
+	const size_t memory = o->memory ? o->memory : HTTP_MEMORY_PUBLIC;
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities() },
 		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve() },
 		{ MHD_OPTION_END, 0, NULL },
 	};
+	struct MHD_OptionItem options[] = {
+		{ MHD_OPTION_EXTERNAL_LOGGER, FUNCTION(on_message), h },
+		{ MHD_OPTION_LISTEN_SOCKET, o->fd, NULL },
+		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)memory, NULL },
+		{ MHD_OPTION_CONNECTION_LIMIT, o->connections_max, NULL },
+		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->per_address_max, NULL },
+		{ MHD_OPTION_STRICT_FOR_CLIENT, strict, NULL },
+		{ MHD_OPTION_UNESCAPE_CALLBACK, FUNCTION(on_unescape), NULL },
+		{ MHD_OPTION_URI_LOG_CALLBACK, FUNCTION(on_target), port },
+		{ MHD_OPTION_NOTIFY_COMPLETED, FUNCTION(on_completed), port },
+		{ MHD_OPTION_NOTIFY_CONNECTION, FUNCTION(on_connection), port },
+		{ o->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, 0, tls },
+		{ MHD_OPTION_END, 0, NULL },
+	};
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
-	/* Strict, 0.9.75 answers a missing Host with two heads and a space in the target not at
-	 * all; both are head.c's. (A Content-Length that is no number still gets the two heads:
-	 * 400, then the end.) */
 	if (o->tls)
 		flags |= MHD_USE_TLS;
-	else
-		tls[0].option = MHD_OPTION_END;
-	return MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, port, MHD_OPTION_EXTERNAL_LOGGER, on_message, h,
-		MHD_OPTION_LISTEN_SOCKET, o->fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		o->memory ? o->memory : (size_t)HTTP_MEMORY_PUBLIC, MHD_OPTION_CONNECTION_LIMIT,
-		o->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->per_address_max,
-		MHD_OPTION_STRICT_FOR_CLIENT, h->own_lines ? 1 : 0, MHD_OPTION_UNESCAPE_CALLBACK,
-		on_unescape, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_target, port,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, port, MHD_OPTION_NOTIFY_CONNECTION,
-		on_connection, port, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, port, MHD_OPTION_ARRAY, options,
+				MHD_OPTION_END);
 }
 
 static enum err start_port(struct http *h, struct port *port, const struct http_listener *options)
@@ -530,7 +528,8 @@ static enum err start_port(struct http *h, struct port *port, const struct http_
 
 	port->http = h;
 	port->options = *options;
-	conn_list_init(&port->conns, &h->limits);
+	conn_list_init(&port->conns, &h->limits, options->connections_max,
+		       options->tls ? HANDSHAKES_MAX : UINT_MAX);
 	port->daemon = start_daemon(port);
 	if (!port->daemon)
 		return ERR_IO;
@@ -538,21 +537,6 @@ static enum err start_port(struct http *h, struct port *port, const struct http_
 	port->again = true;
 	info = MHD_get_daemon_info(port->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	return info ? worker_watch(h->worker, info->epoll_fd, &port->ready) : ERR_IO;
-}
-
-static int64_t or_default(int64_t value, int64_t fallback)
-{
-	return value ? value : fallback;
-}
-
-static struct conn_limits limits_of(const struct conn_limits *given)
-{
-	return (struct conn_limits){
-		.head_us = or_default(given->head_us, limits_default.head_us),
-		.body_us = or_default(given->body_us, limits_default.body_us),
-		.total_us = or_default(given->total_us, limits_default.total_us),
-		.idle_us = or_default(given->idle_us, limits_default.idle_us),
-	};
 }
 
 static void close_listeners(const struct http_options *options, size_t from)
@@ -579,7 +563,7 @@ enum err http_attach(struct worker *w, const struct http_options *options)
 		return ERR_NOMEM;
 	}
 	h->worker = w;
-	h->limits = limits_of(&options->limits);
+	h->limits = options->limits;
 	h->bodies = options->bodies;
 	h->own_lines = MHD_get_version()[0] >= '1';
 	for (; h->port_count < count; h->port_count++) {

@@ -138,6 +138,28 @@ void proxies_free(struct proxies *p)
 	free(p);
 }
 
+const struct proxies *proxies_follow(struct proxies_view *v, struct config *config)
+{
+	struct proxies *fresh;
+
+	if (config == v->config)
+		return v->table;
+	/* a list that cannot be read was refused when it was loaded */
+	if (proxies_new(config->server.trusted_proxies, &fresh))
+		return NULL;
+	proxies_forget(v);
+	v->table = fresh;
+	v->config = config_ref(config);
+	return fresh;
+}
+
+void proxies_forget(struct proxies_view *v)
+{
+	proxies_free(v->table);
+	config_unref(v->config);
+	*v = (struct proxies_view){ 0 };
+}
+
 bool proxies_trust(const struct proxies *p, const struct address *a)
 {
 	for (size_t i = 0; i < p->count; i++)

@@ -31,6 +31,15 @@ struct proxies; /* immutable */
  * ERR_NOMEM. */
 MUST_CHECK enum err proxies_new(struct str_list blocks, struct proxies **ret_proxies);
 void proxies_free(struct proxies *p);
+/* The table of one configuration, made when that configuration is first seen. One thread's. */
+struct proxies_view {
+	struct proxies *table;
+	struct config *config; /* referenced */
+};
+/* NULL while there is no memory for a table: then nobody is trusted. */
+const struct proxies *proxies_follow(struct proxies_view *v, struct config *config);
+void proxies_forget(struct proxies_view *v);
+
 bool proxies_trust(const struct proxies *p, const struct address *a);
 
 /* The client behind `peer`. X-Forwarded-For, else Forwarded (RFC 7239); when both are there and

@@ -26,7 +26,8 @@ enum {
 	ARENAS_KEPT = 64, /* first blocks of 4 KiB: enough for a busy loop, little when idle */
 	EVENTS_MAX = 16,
 	DRAIN_DEFAULT_US = 10 * 1000000,
-	NO_SIGNER_FD = -2, /* nothing was posted; -1 is "no signer" */
+	DRAIN_LOOK_US = 100000, /* while draining: is everything done, is the time up? */
+	NO_SIGNER_FD = -2,	/* nothing was posted; -1 is "no signer" */
 };
 
 struct worker {
@@ -185,8 +186,8 @@ static void *worker_main(void *arg)
 		if (!w->drain_until)
 			continue;
 		w->stop = w->driver.drain(w->driver.arg, now_us >= w->drain_until);
-		if (wake_at > w->drain_until)
-			wake_at = w->drain_until;
+		if (wake_at > now_us + DRAIN_LOOK_US)
+			wake_at = now_us + DRAIN_LOOK_US;
 	}
 	w->driver.stop(w->driver.arg);
 	log_flush(&w->log);

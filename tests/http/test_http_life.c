@@ -1,5 +1,5 @@
 /* How long things may take and who lets go when: parked requests, clients that leave, deadlines,
- * the drain. Run under ASan and TSan: the interesting failures are not wrong answers. */
+ * full houses. Run under ASan and TSan: the interesting failures are not wrong answers. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -313,6 +313,50 @@ START_TEST(a_full_house_closes_the_longest_idle)
 }
 END_TEST
 
+START_TEST(a_house_full_of_silent_clients_takes_a_new_one)
+{
+	enum { MANY = 30 };
+	struct house h;
+	int fd[MANY];
+	int64_t begun;
+
+	house_up(&h, &(struct house_options){ .connections_max = 16 });
+	for (int i = 0; i < MANY / 2; i++)
+		fd[i] = client_connect(&h);
+	sleep_ms(1200);
+	begun = clock_ms();
+	for (int i = MANY / 2; i < MANY; i++)
+		fd[i] = client_connect(&h);
+	ck_assert_int_eq(status_of(client_ask(&h, "GET /plain HTTP/1.1\r\n" HOST
+						  "Connection: close\r\n\r\n")),
+			 200);
+	ck_assert_int_lt(clock_ms() - begun, 3000);
+	for (int i = 0; i < MANY; i++)
+		close(fd[i]);
+	house_down(&h);
+}
+END_TEST
+
+/* Every pass tries each of them again, so there must not be many. */
+START_TEST(handshakes_that_stall_are_cut_when_there_are_too_many)
+{
+	enum { MANY = 300 };
+	struct house h;
+	int fd[MANY];
+
+	house_up(&h, &(struct house_options){ .tls = true, .connections_max = 1000 });
+	for (int i = 0; i < MANY; i++) {
+		fd[i] = client_connect(&h);
+		client_send_n(fd[i], "\x16\x03\x01", 3);
+	}
+	ck_assert(client_closed_within(fd[0], 2000));
+	ck_assert(!client_closed_within(fd[MANY - 1], 50));
+	for (int i = 0; i < MANY; i++)
+		close(fd[i]);
+	house_down(&h);
+}
+END_TEST
+
 START_TEST(one_address_has_so_many_connections_and_no_more)
 {
 	struct house h;
@@ -371,126 +415,6 @@ START_TEST(lanes_and_leaving_clients_do_not_race)
 }
 END_TEST
 
-/* ---- drain ---- */
-
-START_TEST(a_drain_lets_parked_requests_finish)
-{
-	struct house h;
-	const char *text;
-	int fd, idle;
-
-	house_up(&h, &plain);
-	idle = client_connect(&h);
-	client_send(idle, "GET /plain HTTP/1.1\r\n" HOST "\r\n");
-	ck_assert_int_eq(status_of(client_response(idle)), 200);
-	fd = client_connect(&h);
-	client_send(fd, "GET /park HTTP/1.1\r\n" HOST "\r\n");
-	wait_until(&parked_now, 1);
-	worker_drain(h.worker);
-	/* one that was used just now may ask once more, and is told that it is the last time */
-	sleep_ms(50);
-	client_send(idle, "GET /plain HTTP/1.1\r\n" HOST "\r\n");
-	text = client_rest(idle);
-	ck_assert_int_eq(status_of(text), 200);
-	ck_assert(has_header(text, "Connection: close"));
-	atomic_store(&gate_open, true);
-	text = client_rest(fd);
-	ck_assert_ptr_nonnull(strstr(text, "waited"));
-	ck_assert(has_header(text, "Connection: close"));
-	worker_join(h.worker);
-	close(fd);
-	close(idle);
-	house_down(&h);
-}
-END_TEST
-
-START_TEST(a_drain_gives_up_what_takes_too_long)
-{
-	struct house h;
-	int64_t begun;
-	int fd, half;
-
-	house_up(&h, &(struct house_options){ .drain_us = 300000 });
-	half = client_connect(&h);
-	client_send(half, "POST /form HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc");
-	fd = client_connect(&h);
-	client_send(fd, "GET /park HTTP/1.1\r\n" HOST "\r\n");
-	wait_until(&parked_now, 1);
-	begun = clock_ms();
-	worker_drain(h.worker);
-	ck_assert_int_eq(status_of(client_rest(fd)), 503);
-	worker_join(h.worker);
-	ck_assert_int_lt(clock_ms() - begun, 1000);
-	close(fd);
-	close(half);
-	/* the lane comes back only now, to a worker without a thread */
-	house_down(&h);
-}
-END_TEST
-
-START_TEST(an_idle_house_drains_at_once_and_takes_nobody_new)
-{
-	struct house h;
-	int64_t begun = clock_ms();
-	int fds_before, fds_after;
-
-	fds_before = dup(0);
-	close(fds_before);
-	house_up(&h, &(struct house_options){ .unix_socket = true });
-	client_ask(&h, "GET /plain HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
-	house_down(&h);
-	fds_after = dup(0);
-	close(fds_after);
-	ck_assert_int_lt(clock_ms() - begun, 1000);
-	ck_assert_int_eq(fds_before, fds_after);
-}
-END_TEST
-
-START_TEST(what_stands_in_the_backlog_is_still_answered)
-{
-	enum { MANY = 40 };
-	struct house h;
-	int fd[MANY];
-	int good = 0;
-
-	house_up(&h, &plain);
-	for (int i = 0; i < MANY; i++) {
-		fd[i] = client_connect(&h);
-		client_send(fd[i], "GET /plain HTTP/1.1\r\n" HOST "\r\n");
-	}
-	worker_drain(h.worker);
-	for (int i = 0; i < MANY; i++) {
-		good += status_of(client_rest(fd[i])) == 200;
-		close(fd[i]);
-	}
-	ck_assert_int_eq(good, MANY);
-	house_down(&h);
-}
-END_TEST
-
-START_TEST(a_worker_that_never_started_is_given_back)
-{
-	struct house h;
-	struct worker *w;
-	struct listen_fault fault;
-	struct http_listener door = { .kind = LISTENER_PUBLIC, .connections_max = 4 };
-	struct http_options options = { .listeners = &door, .listener_count = 1 };
-	unsigned port;
-
-	house_up(&h, &plain);
-	ck_assert_int_eq(listen_tcp(STR("127.0.0.1:0"), 1, &door.fd, &port, &fault), ERR_OK);
-	ck_assert_int_eq(
-		worker_new(&(struct worker_options){ .app = &h.app, .signer_fd = dup(0) }, &w),
-		ERR_OK);
-	options.bodies = &h.bodies;
-	ck_assert_int_eq(http_attach(w, &options), ERR_OK);
-	worker_set_signer(w, dup(0));
-	worker_join(w);
-	worker_free(w);
-	house_down(&h);
-}
-END_TEST
-
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -506,13 +430,10 @@ int main(void)
 		a_handshake_that_stalls_costs_no_cpu,
 		a_chunk_extension_without_end_costs_no_cpu,
 		a_full_house_closes_the_longest_idle,
+		a_house_full_of_silent_clients_takes_a_new_one,
+		handshakes_that_stall_are_cut_when_there_are_too_many,
 		one_address_has_so_many_connections_and_no_more,
 		lanes_and_leaving_clients_do_not_race,
-		a_drain_lets_parked_requests_finish,
-		a_drain_gives_up_what_takes_too_long,
-		an_idle_house_drains_at_once_and_takes_nobody_new,
-		what_stands_in_the_backlog_is_still_answered,
-		a_worker_that_never_started_is_given_back,
 	};
 
 	return suite_run("http life", tests, COUNT(tests));
