@@ -32,17 +32,6 @@ static const struct {
 	{ 503, "Service Unavailable" },
 };
 
-/* For the challenge of RFC 6750 3.1; auth_admin.c reads the same names from tokens. */
-static const struct {
-	unsigned bit;
-	const char *name;
-} scope_names[] = {
-	{ ADMIN_SCOPE_KEYS, "chancery:keys" },	 { ADMIN_SCOPE_CLIENTS, "chancery:clients" },
-	{ ADMIN_SCOPE_USERS, "chancery:users" }, { ADMIN_SCOPE_APIS, "chancery:apis" },
-	{ ADMIN_SCOPE_AUDIT, "chancery:audit" }, { ADMIN_SCOPE_READ, "chancery:read" },
-	{ ADMIN_SCOPE_ADMIN, "chancery:admin" },
-};
-
 const char *status_phrase(int status)
 {
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++) {
@@ -115,10 +104,27 @@ static void retry_header(struct request *rq)
 	header_from(rq, "Retry-After", &b);
 }
 
+/* The names that open the route, as the built-in api declares them. */
+static void opening_scopes(const struct request *rq, struct buf *b)
+{
+	const struct api *api = api_by_slug(&rq->snapshot->apis, STR(ADMIN_API_SLUG));
+	struct str rest = api ? api->scope : STR_NONE;
+	bool first = true;
+	struct str name;
+
+	while (str_next(&rest, ' ', &name)) {
+		if (!(admin_scope_bits(name) & rq->route->scope))
+			continue;
+		if (!first)
+			buf_byte(b, ' ');
+		buf_str(b, name);
+		first = false;
+	}
+}
+
 /* RFC 6750 3: no error code without credentials, the scope that would do with too little. */
 static void bearer_challenge(struct request *rq, enum err e)
 {
-	bool first = true;
 	struct buf b;
 
 	buf_init(&b, rq->arena, 512);
@@ -127,12 +133,7 @@ static void bearer_challenge(struct request *rq, enum err e)
 		buf_fmt(&b, ", error=\"%s\"", err_row(e)->wire);
 	if (e == ERR_INSUFFICIENT_SCOPE && rq->route) {
 		buf_z(&b, ", scope=\"");
-		for (size_t i = 0; i < sizeof(scope_names) / sizeof(*scope_names); i++) {
-			if (!(rq->route->scope & scope_names[i].bit))
-				continue;
-			buf_fmt(&b, "%s%s", first ? "" : " ", scope_names[i].name);
-			first = false;
-		}
+		opening_scopes(rq, &b);
 		buf_byte(&b, '"');
 	}
 	header_from(rq, "WWW-Authenticate", &b);

@@ -98,7 +98,7 @@ START_TEST(bearer_challenge_fits_the_refusal)
 	ck_assert_int_eq(a.status, 403);
 	ck_assert_str(answer_header(&a, "WWW-Authenticate"),
 		      "Bearer realm=\"chancery\", error=\"insufficient_scope\", "
-		      "scope=\"chancery:clients chancery:read chancery:admin\"");
+		      "scope=\"chancery:admin chancery:clients chancery:read\"");
 	flow_free(f);
 }
 END_TEST
