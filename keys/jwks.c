@@ -7,7 +7,7 @@
 
 #include "jose/b64.h"
 
-enum { PUBLISHED_MAX = sizeof(((struct jwks *)0)->keys) / sizeof(struct jwk *), ETAG_BYTES = 16 };
+enum { ETAG_BYTES = 16 };
 
 static_assert(ETAG_LEN == B64URL_LEN(ETAG_BYTES) + 2, "quotes around the text");
 
@@ -57,14 +57,14 @@ static void insert_sorted(const struct published_key **sorted, size_t n,
 enum err jwks_render(const struct published_key *keys, size_t count, enum alg default_alg,
 		     struct buf *out)
 {
-	const struct published_key *sorted[PUBLISHED_MAX];
+	const struct published_key *sorted[JWKS_KEYS_MAX];
 	size_t n = 0;
 	struct jsonw w;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!is_published(keys[i].info))
 			continue;
-		if (n == PUBLISHED_MAX)
+		if (n == JWKS_KEYS_MAX)
 			return ERR_LIMIT;
 		insert_sorted(sorted, n++, &keys[i], default_alg);
 	}

@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -53,6 +54,8 @@ static enum err signer_new(const struct secret *master, const struct signer_cloc
 	if (!s)
 		return ERR_NOMEM;
 	s->master = master;
+	mlock(master,
+	      sizeof(*master)); /* locks are not inherited; refused, it may be swapped, no more */
 	s->clock = *clock;
 	s->secrets = sodium_malloc(sizeof(*s->secrets));
 	if (!s->secrets || table_init(&s->table)) {

@@ -175,12 +175,16 @@ enum err keyring_fill_signer(struct keyring *k)
 	return e ? e : load_actives(k);
 }
 
-enum err keyring_reload_signer(struct keyring *k, struct signer_channel *control)
+enum err keyring_reload_signer(struct keyring *k, struct signer_channel *fresh)
 {
 	enum err e;
 
 	keyring_turn_take(k);
-	k->control = control;
+	if (fresh != k->control) {
+		signer_channel_close(k->control);
+		*k->control = (struct signer_channel){ .fd = fresh->fd };
+		fresh->fd = -1;
+	}
 	k->loaded_at = keyring_now(k);
 	e = keyring_fill_signer(k);
 	k->stale = e != ERR_OK;

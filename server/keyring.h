@@ -73,9 +73,11 @@ MUST_CHECK enum err keyring_open(const struct env *env, const struct config *con
 				 const struct keyring_store *store, struct signer_channel *control,
 				 bool make, struct keyring **ret_keyring);
 void keyring_free(struct keyring *k);
-/* A new signer stands behind the control channel: loads it anew. When it fails keyring_tend tries
- * again. */
-MUST_CHECK enum err keyring_reload_signer(struct keyring *k, struct signer_channel *control);
+/* A new signer is there: loads it anew. Takes the descriptor out of `fresh` and puts it in place of
+ * the old one, which it closes, between two acts: nobody else may touch the control channel while
+ * others may act. (`fresh` may also be the keyring's own channel, already renewed, when nobody
+ * acts.) When loading fails keyring_tend tries again. */
+MUST_CHECK enum err keyring_reload_signer(struct keyring *k, struct signer_channel *fresh);
 MUST_CHECK enum err keyring_derive(struct keyring *k, const char *label, struct secret *ret_key);
 
 struct rotate_result {
@@ -83,9 +85,9 @@ struct rotate_result {
 	char retired[KID_MAX + 1]; /* "": nothing signed before */
 	int64_t ready_at;	   /* with ERR_NOT_READY */
 };
-/* By hand. ERR_NOT_READY with ready_at unless `force`; ERR_NOT_FOUND: alg not configured. When it
- * returns ERR_OK the next token carries the new kid. `audit` (may be NULL) is written in the same
- * step. */
+/* By hand. ERR_NOT_READY with ready_at unless `force`; ERR_NOT_FOUND: alg not configured; ERR_BUSY:
+ * the set is full of retiring keys, wait until some have left. When it returns ERR_OK the next
+ * token carries the new kid. `audit` (may be NULL) is written in the same step. */
 MUST_CHECK enum err keyring_rotate(struct keyring *k, enum alg alg, bool force,
 				   const struct audit_row *audit, struct rotate_result *ret_result);
 /* What the plan says is due, and what an earlier failure left. *ret_next: when to come again (wall

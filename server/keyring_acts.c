@@ -295,6 +295,17 @@ static void count_rotation(struct keyring *k, enum err e, bool manual)
 	pthread_mutex_unlock(&k->lock);
 }
 
+/* A rotation adds a key to the published set. One that would not fit any more must not begin: it
+ * would sign with a key that nobody is told of. */
+static bool set_is_full(const struct keyring_view *v)
+{
+	size_t published = 0;
+
+	for (size_t i = 0; i < v->count; i++)
+		published += v->keys[i].public_key != NULL;
+	return published >= JWKS_KEYS_MAX;
+}
+
 static enum err rotate(struct act *a, bool manual, struct rotate_result *ret_result)
 {
 	enum err e = ERR_NOT_FOUND;
@@ -302,7 +313,7 @@ static enum err rotate(struct act *a, bool manual, struct rotate_result *ret_res
 	a->active = key_in(a->k, a->alg, KEY_ACTIVE);
 	a->standby = key_in(a->k, a->alg, KEY_STANDBY);
 	if (a->standby)
-		e = rotate_now(a, ret_result);
+		e = set_is_full(a->k->view) ? ERR_BUSY : rotate_now(a, ret_result);
 	count_rotation(a->k, e, manual);
 	return e;
 }

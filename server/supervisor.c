@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -129,8 +130,11 @@ static enum err open_ends(size_t workers, struct signer_ends *ret_ends)
 {
 	struct signer_ends ends = { .ours = { .supervisor = -1, .control = -1 }, .control = -1 };
 	int pair[2];
-	enum err e = signer_channel_pair(pair);
+	enum err e;
 
+	if (workers == 0 || workers > SIGNER_CHANNELS_MAX)
+		return ERR_LIMIT;
+	e = signer_channel_pair(pair);
 	if (e)
 		return e;
 	ends.ours.control = pair[0];
@@ -470,6 +474,7 @@ int supervisor_run(const struct supervisor_options *options)
 		.status = STATUS_FAULT,
 	};
 
+	fflush(NULL); /* or each child would write again what waits in stdio's buffers */
 	mlock(options->master, sizeof(*options->master)); /* refused: it may be swapped, no more */
 	if (!prepare(&s) && !start_both(&s))
 		watch(&s);

@@ -162,6 +162,27 @@ START_TEST(force_goes_ahead_and_lint_says_so)
 }
 END_TEST
 
+START_TEST(a_set_that_is_full_takes_no_more_rotations)
+{
+	struct rotate_result r = { .kid = "" };
+	int64_t next;
+	bool changed;
+	enum err e;
+
+	while (!(e = rotate(true, &r)))
+		;
+	ck_assert_int_eq(e, ERR_BUSY);
+	ck_assert_uint_eq(count_in(KEY_RETIRING), JWKS_KEYS_MAX - 2);
+	assert_signs_with(r.kid); /* the last one that was switched to */
+	advance(2 * ACCESS_TTL_MAX);
+	for (int i = 0; i < 4; i++) /* they leave a few at a time */
+		OK(keyring_tend(o.keyring, &next, &changed));
+	ck_assert_uint_eq(count_in(KEY_RETIRING), 0);
+	OK(rotate(true, &r));
+	assert_signs_with(r.kid);
+}
+END_TEST
+
 START_TEST(the_exact_last_expiry_replaces_the_bound)
 {
 	struct rotate_result r = { .kid = "" };
@@ -187,6 +208,20 @@ START_TEST(the_exact_last_expiry_replaces_the_bound)
 	advance(READY_AFTER);
 	OK(rotate(false, &r));
 	ck_assert_int_eq(stored(r.retired).last_exp, now());
+}
+END_TEST
+
+START_TEST(no_last_expiry_is_later_than_the_bound)
+{
+	struct key_info active = info_of(KEY_ACTIVE);
+	struct rotate_result r = { .kid = "" };
+
+	advance(2 * KEYRING_BOUND_STEP); /* nobody tended */
+	signer_fixture_restart(&o.signer);
+	OK(keyring_reload_signer(o.keyring, &o.signer.control));
+	OK(rotate(false, &r));
+	ck_assert_int_eq(stored(active.kid).last_exp, active.exp_bound);
+	assert_lint();
 }
 END_TEST
 
@@ -225,7 +260,9 @@ int main(void)
 		a_rotation_switches_at_once_and_old_tokens_stay_good,
 		a_second_rotation_waits_until_the_standby_is_known,
 		force_goes_ahead_and_lint_says_so,
+		a_set_that_is_full_takes_no_more_rotations,
 		the_exact_last_expiry_replaces_the_bound,
+		no_last_expiry_is_later_than_the_bound,
 		a_new_signer_forgets_what_was_signed_and_the_plan_does_not,
 	};
 	Suite *s = suite_create("keyring");

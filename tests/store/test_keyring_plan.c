@@ -1,4 +1,5 @@
 /* The keyring: half a year of its life, and its death at every step. */
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -211,6 +212,75 @@ START_TEST(a_signer_that_dies_before_the_switch_is_followed_by_one_that_knows)
 END_TEST
 #endif
 
+struct actor {
+	pthread_t thread;
+	size_t rotated, tended;
+};
+
+static void *act(void *arg)
+{
+	struct actor *a = arg;
+
+	for (int i = 0; i < 20; i++) {
+		struct rotate_result r;
+
+		a->rotated += rotate(true, &r) == ERR_OK;
+		a->tended += tend() == ERR_OK;
+	}
+	return NULL;
+}
+
+START_TEST(acts_of_many_threads_take_turns_and_readers_do_not_wait)
+{
+	struct actor actors[3] = { { .rotated = 0 } };
+	size_t rotated = 0, tended = 0;
+
+	for (size_t i = 0; i < COUNT(actors); i++)
+		ck_assert_int_eq(pthread_create(&actors[i].thread, NULL, act, &actors[i]), 0);
+	for (int i = 0; i < 2000; i++) {
+		struct keyring_view *v = keyring_view_get(o.keyring);
+
+		ck_assert_uint_gt(v->jwks.n, 0);
+		ck_assert_int_ge(keyring_max_age(o.keyring, v, FIXTURE_NOW), 1);
+		keyring_view_unref(v);
+	}
+	for (size_t i = 0; i < COUNT(actors); i++) {
+		pthread_join(actors[i].thread, NULL);
+		rotated += actors[i].rotated;
+		tended += actors[i].tended;
+	}
+	ck_assert_uint_eq(rotated, 60);
+	ck_assert_uint_eq(tended, 60);
+	ck_assert_uint_eq(count_in(KEY_RETIRING), 60);
+	advance(READY_AFTER);
+	assert_lint();
+	assert_signs_with(info_of(KEY_ACTIVE).kid);
+}
+END_TEST
+
+START_TEST(the_control_channel_is_renewed_between_acts)
+{
+	struct signer_fixture other;
+	struct signer_channel fresh;
+	struct key_info active = info_of(KEY_ACTIVE);
+
+	signer_fixture_start(&other);
+	signer_fixture_clock(&other, FIXTURE_NOW);
+	fresh = other.control;
+	OK(keyring_reload_signer(o.keyring, &fresh));
+	ck_assert_int_eq(fresh.fd, -1);
+	ck_assert_int_eq(o.signer.control.fd, other.control.fd);
+	/* the other signer is the office's from now on */
+	signer_fixture_kill(&o.signer);
+	o.signer.pid = other.pid;
+	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++) {
+		signer_channel_close(&o.signer.signing[i]);
+		o.signer.signing[i] = other.signing[i];
+	}
+	assert_signs_with(active.kid);
+}
+END_TEST
+
 START_TEST(after_a_failure_the_plan_pauses_and_then_goes_on)
 {
 	int64_t next;
@@ -299,6 +369,8 @@ int main(void)
 		a_longer_max_age_is_written_down_before_it_is_promised,
 		a_store_that_refuses_changes_nothing,
 		a_commit_whose_answer_was_lost_is_found_out,
+		acts_of_many_threads_take_turns_and_readers_do_not_wait,
+		the_control_channel_is_renewed_between_acts,
 		after_a_failure_the_plan_pauses_and_then_goes_on,
 #ifdef CHANCERY_FAULTS
 		a_bound_is_durable_before_the_signer_may_use_it,

@@ -323,6 +323,9 @@ START_TEST(one_process_holds_the_keys_of_one_root)
 	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &again), ERR_CONFLICT);
 	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again), ERR_OK);
 	ck_assert_int_eq(signer_root(&fixture.control, 2, row, &again), ERR_BAD_SIGNATURE);
+	signer_fixture_restart(&fixture);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &again), ERR_OK);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again), ERR_CONFLICT);
 	fixture.master.b[0] ^= 1;
 	signer_fixture_restart(&fixture);
 	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again), ERR_BAD_SIGNATURE);

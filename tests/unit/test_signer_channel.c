@@ -98,6 +98,10 @@ static bool bad_frame(int i, unsigned char *out, size_t *ret_n)
 	case 9: /* longer than any frame */
 		*ret_n = SIGNER_FRAME_MAX + 1;
 		break;
+	case 10: /* the same, and its length adds up */
+		*ret_n = SIGNER_FRAME_MAX + 1;
+		h.data_len = (uint32_t)(*ret_n - sizeof(h));
+		break;
 	default:
 		return false;
 	}
@@ -348,7 +352,7 @@ static Suite *signer_channel_suite(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, up, down);
-	tcase_add_loop_test(tc, a_malformed_frame_closes_its_channel_and_no_other, 0, 10);
+	tcase_add_loop_test(tc, a_malformed_frame_closes_its_channel_and_no_other, 0, 11);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(s, tc);
