@@ -54,8 +54,8 @@ struct signer_channel {
 			     longer */
 };
 
-/* A connected pair, close-on-exec: [0] for the server, whose receives give up after SIGNER_TIMEOUT_MS,
- * [1] for the signer. Channels are made here and nowhere else. ERR_IO. */
+/* A connected pair, close-on-exec: [0] for the server, whose receives give up after
+ * SIGNER_TIMEOUT_MS, [1] for the signer. Channels are made here and nowhere else. ERR_IO. */
 MUST_CHECK enum err signer_channel_pair(int ret_fds[2]);
 /* Closes the descriptor; the next call says ERR_UNAVAILABLE. */
 void signer_channel_close(struct signer_channel *ch);

@@ -20,8 +20,8 @@ struct exchange {
 	char frame[SIGNER_FRAME_MAX];
 };
 
-/* A blocking receive on the server's end gives up by itself: signing then waits without a poll() of its
- * own, which is a tenth of what a token costs. */
+/* A blocking receive on the server's end gives up by itself: signing then waits without a poll() of
+ * its own, which is a tenth of what a token costs. */
 static bool bound_receive(int fd)
 {
 	struct timeval tv = { .tv_usec = SIGNER_TIMEOUT_MS * 1000 };

@@ -2,7 +2,6 @@
  * then a new view. After the store step nothing may be lost by failing: whatever remains undone is
  * marked stale, and the next act begins by following the database. */
 #include "base/fault.h"
-#include "server/audit.h"
 #include "server/keyring_priv.h"
 
 enum {
@@ -142,11 +141,11 @@ static const struct keyring_key *key_in(const struct keyring *k, enum alg alg, e
 	return NULL;
 }
 
-static struct audit_row system_row(const struct act *a, enum audit_event event, struct str target)
+static struct audit_row system_row(const struct act *a, struct str event, struct str target)
 {
 	return (struct audit_row){
 		.at = a->now,
-		.event = str_z(audit_name(event)),
+		.event = event,
 		.outcome = STR("ok"),
 		.actor = STR("system"),
 		.target = target,
@@ -200,7 +199,7 @@ static enum err act_make_standby(struct act *a)
 	e = make_standby(a, a->active ? a->active->info.activate_at : INT64_MIN / 2);
 	if (e)
 		return e;
-	audit = system_row(a, AUDIT_KEY_CREATE, str_z(a->fresh.info.kid));
+	audit = system_row(a, KEY_EVENT_CREATE, str_z(a->fresh.info.kid));
 	a->audit = &audit;
 	e = write_step(a, step_insert);
 	a->audit = NULL;
@@ -403,7 +402,7 @@ enum err keyring_rotate(struct keyring *k, enum alg alg, bool force, const struc
 
 static enum err act_rotate(struct act *a)
 {
-	struct audit_row audit = system_row(a, AUDIT_KEY_ROTATE, str_z(a->kid));
+	struct audit_row audit = system_row(a, KEY_EVENT_ROTATE, str_z(a->kid));
 	struct rotate_result unused;
 
 	a->audit = &audit;
@@ -428,7 +427,7 @@ static enum err act_raise_bound(struct act *a)
 
 static enum err act_remove(struct act *a)
 {
-	struct audit_row audit = system_row(a, AUDIT_KEY_REMOVE, str_z(a->kid));
+	struct audit_row audit = system_row(a, KEY_EVENT_REMOVE, str_z(a->kid));
 	enum err e;
 
 	a->audit = &audit;

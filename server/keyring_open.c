@@ -3,7 +3,6 @@
  * that there is never a root without keys. */
 #include <stdlib.h>
 
-#include "server/audit.h"
 #include "server/keyring_priv.h"
 
 enum { ROOT_FIRST_VERSION = 1, FIRST_KEYS_MAX = 2 * ALG_COUNT, FIRST_ARENA_MAX = 64 << 10 };
@@ -107,7 +106,7 @@ static enum err insert_key(struct db *db, const struct first_keys *f, const stru
 {
 	const struct audit_row audit = {
 		.at = f->now,
-		.event = str_z(audit_name(AUDIT_KEY_CREATE)),
+		.event = KEY_EVENT_CREATE,
 		.outcome = STR("ok"),
 		.actor = STR("system"),
 		.target = str_z(row->info.kid),

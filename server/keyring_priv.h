@@ -10,6 +10,12 @@
 
 enum { ROOT_SEALED_MAX = SECRET_LEN + SEAL_OVERHEAD, KEYS_ARENA_MAX = 4 << 20 };
 
+/* Names of audit events (rows of server/audit.c, which knows requests and stands above us; a test
+ * compares). */
+#define KEY_EVENT_CREATE STR("key.create")
+#define KEY_EVENT_ROTATE STR("key.rotate")
+#define KEY_EVENT_REMOVE STR("key.remove")
+
 /* What the configuration says. */
 struct keyring_settings {
 	struct key_policy policy;

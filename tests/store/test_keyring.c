@@ -1,4 +1,6 @@
 /* The keyring: opening, and rotation by hand. */
+#include "server/audit.h"
+#include "server/keyring_priv.h"
 #include "tests/helpers/keyring_fixture.h"
 #include "tests/unit/suite.h"
 
@@ -96,6 +98,14 @@ START_TEST(a_private_half_that_was_exchanged_is_noticed)
 	empty_tables("UPDATE keys SET sealed = (SELECT sealed FROM keys "
 		     "WHERE state = 'standby') WHERE state = 'active';");
 	ck_assert_int_eq(open_keyring(false), ERR_BAD_SIGNATURE);
+}
+END_TEST
+
+START_TEST(the_keyrings_events_have_the_names_of_the_table)
+{
+	ck_assert(str_equal_z(KEY_EVENT_CREATE, audit_name(AUDIT_KEY_CREATE)));
+	ck_assert(str_equal_z(KEY_EVENT_ROTATE, audit_name(AUDIT_KEY_ROTATE)));
+	ck_assert(str_equal_z(KEY_EVENT_REMOVE, audit_name(AUDIT_KEY_REMOVE)));
 }
 END_TEST
 
@@ -257,6 +267,7 @@ int main(void)
 		another_master_key_opens_nothing_and_changes_nothing,
 		a_public_half_that_was_exchanged_is_noticed,
 		a_private_half_that_was_exchanged_is_noticed,
+		the_keyrings_events_have_the_names_of_the_table,
 		a_rotation_switches_at_once_and_old_tokens_stay_good,
 		a_second_rotation_waits_until_the_standby_is_known,
 		force_goes_ahead_and_lint_says_so,
