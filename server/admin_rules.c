@@ -126,6 +126,8 @@ enum err admin_check_list(struct arena *a, const struct json *array,
 		if (!list_has(str_n(b.p, b.n), item))
 			list_add(&b, item);
 	}
+	if (b.err == ERR_LIMIT)
+		return admin_unprocessable(fault, rule->pointer, "the list is too long");
 	return buf_end(&b, ret_list);
 }
 

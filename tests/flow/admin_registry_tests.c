@@ -92,6 +92,23 @@ START_TEST(uri_and_slug_are_unique)
 }
 END_TEST
 
+START_TEST(scopes_that_together_are_too_long_are_refused)
+{
+	struct answer a;
+	struct buf b;
+	struct str text;
+
+	buf_init(&b, office.arena, ADMIN_BODY_MAX);
+	buf_z(&b, "{\"uri\":\"urn:long\",\"scopes\":[");
+	for (int i = 0; i < SCOPES_MAX; i++)
+		buf_fmt(&b, "%s\"%0*d\"", i ? "," : "", SCOPE_TOKEN_MAX, i);
+	buf_z(&b, "]}");
+	ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
+	a = root_gets(422, METHOD_POST, APIS, text.p);
+	ck_assert_str(answer_str(&a, "pointer"), "/scopes");
+}
+END_TEST
+
 /* Not even root: an api that declared them would take tokens meant for this server. */
 static const char *const reserved_apis[] = {
 	"{\"uri\":\"" ISSUER "\"}",
@@ -457,6 +474,69 @@ START_TEST(openapi_describes_the_routes_there_are)
 }
 END_TEST
 
+/* The `required` list of a schema, written [a, b] or as lines. */
+static size_t required_of(const char *schema, char names[][48], size_t max)
+{
+	FILE *in = fopen(OPENAPI_FILE, "r");
+	const char *head = format("    %s:\n", schema);
+	bool here = false, listed = false;
+	char line[512];
+	size_t n = 0;
+
+	ck_assert_msg(in != NULL, "%s cannot be read", OPENAPI_FILE);
+	while (fgets(line, sizeof(line), in)) {
+		const char *p = line;
+
+		if (strncmp(line, "    ", 4) == 0 && line[4] != ' ')
+			here = strcmp(line, head) == 0;
+		if (strncmp(line, "      ", 6) == 0 && line[6] != ' ')
+			listed = here && strncmp(line + 6, "required:", 9) == 0;
+		if (!listed)
+			continue;
+		p += strspn(p, " ");
+		if (strncmp(p, "required:", 9) == 0)
+			p += 9;
+		while (*(p += strspn(p, " -[],\n")) && n < max) {
+			size_t len = strcspn(p, " ,]\n");
+
+			snprintf(names[n++], 48, "%.*s", (int)len, p);
+			p += len;
+		}
+	}
+	fclose(in);
+	return n;
+}
+
+START_TEST(openapi_describes_the_objects_that_are_answered)
+{
+	static const struct {
+		const char *schema, *list;
+	} rows[] = {
+		{ "Client", CLIENTS },
+		{ "Secret", CLIENTS "/inspector/secrets" },
+		{ "User", "/admin/v1/users" },
+		{ "Api", APIS },
+		{ "Key", KEYS },
+		{ "AuditRow", "/admin/v1/audit" },
+	};
+	static char names[32][48];
+
+	root_gets(201, METHOD_POST, "/admin/v1/users", "{\"name\":\"ann\"}");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct answer a = root_gets(200, METHOD_GET, rows[i].list, NULL);
+		const struct json *object = json_at(items(&a), 0);
+		size_t n = required_of(rows[i].schema, names, 32);
+
+		ck_assert_msg(n > 0 && n == json_len(object),
+			      "%s: %zu members described, %zu answered", rows[i].schema, n,
+			      json_len(object));
+		for (size_t k = 0; k < n; k++)
+			ck_assert_msg(json_get(object, names[k]) != NULL, "%s has no %s",
+				      rows[i].schema, names[k]);
+	}
+}
+END_TEST
+
 Suite *registry_suite(void)
 {
 	Suite *suite = suite_create("admin registry");
@@ -469,6 +549,7 @@ Suite *registry_suite(void)
 	tcase_add_loop_test(c, bad_members_are_refused_with_a_pointer, 0,
 			    sizeof(bad_apis) / sizeof(*bad_apis));
 	tcase_add_test(c, uri_and_slug_are_unique);
+	tcase_add_test(c, scopes_that_together_are_too_long_are_refused);
 	tcase_add_loop_test(c, reserved_uris_and_scopes_are_nobodys, 0,
 			    sizeof(reserved_apis) / sizeof(*reserved_apis));
 	tcase_add_test(c, a_uri_that_only_begins_like_the_issuer_is_free);
@@ -484,6 +565,7 @@ Suite *registry_suite(void)
 	tcase_add_test(c, wide_rows_make_short_pages_not_errors);
 	tcase_add_test(c, a_page_token_is_good_for_its_own_list_only);
 	tcase_add_test(c, openapi_describes_the_routes_there_are);
+	tcase_add_test(c, openapi_describes_the_objects_that_are_answered);
 	suite_add_tcase(suite, c);
 	return suite;
 }
