@@ -7,7 +7,7 @@
 
 enum {
 	KEYS_TEXT_MAX = 64 << 10,
-	PUBLISHED_MAX = 48, /* 64 fit into a key set, and the plan must always be able to add one */
+	PUBLISHED_MAX = JWKS_KEYS_MAX - 16, /* the plan must always be able to add its own */
 	REMEMBERED_MAX = 2048,
 };
 
