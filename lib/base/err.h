@@ -14,7 +14,7 @@
 
 enum err {
 	ERR_OK = 0,
-	/* not an error: the request waits in a lane and goes on later (server/lane.h) */
+	/* not an error: the request waits in a lane and goes on later (server/store/lane.h) */
 	ERR_PARKED,
 
 	/* facts about our own work */

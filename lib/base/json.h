@@ -1,9 +1,10 @@
-/* Strict JSON: the only file that knows jansson. A reader for what others send, a writer for what
- * we send (the writer appends to a struct buf; order is the order of the calls).
+/* Strict JSON. A reader for what others send, a writer for what we send (the writer appends to a
+ * struct buf; order is the order of the calls).
  *
  * The reader refuses duplicate members, NUL characters, invalid UTF-8, trailing bytes, a root that
  * is neither object nor array, depth above JSON_DEPTH_MAX and more than `max` bytes, before it
- * builds anything the input could make large (RFC 8259; RFC 7515 4: duplicate header names). */
+ * builds anything the input could make large, and numbers that neither int64_t nor double holds
+ * (RFC 8259; RFC 7515 4: duplicate header names). What was read is wiped when it is freed. */
 #ifndef CHANCERY_BASE_JSON_H
 #define CHANCERY_BASE_JSON_H
 

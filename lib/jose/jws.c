@@ -3,6 +3,7 @@
  * compared (RFC 8725 3.1: HS256 with a public key as the secret, `none`, an embedded `jwk`). */
 #include "jose/jws.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
@@ -195,6 +196,7 @@ static enum err verify_digest(EVP_PKEY *pkey, struct str input, struct str signa
 	EVP_PKEY_CTX *ctx;
 	enum err result = ERR_OK;
 
+	ERR_clear_error(); /* what is in the queue afterwards is about this signature */
 	if (EVP_Digest(input.p, input.n, digest, NULL, EVP_sha256(), NULL) != 1)
 		return openssl_error(ERR_CRYPTO);
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);

@@ -63,18 +63,17 @@ static enum err check_rsa(const struct public_number *n, const struct public_num
 	return bit_length(n) > RSA_BITS_MAX ? ERR_LIMIT : ERR_OK;
 }
 
-static enum err pkey_from(const char *type, OSSL_PARAM *params, EVP_PKEY **ret_pkey)
+/* NULL when OpenSSL refuses, or cannot. */
+static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM *params)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 	EVP_PKEY *pkey = NULL;
-	bool ok = ctx && EVP_PKEY_fromdata_init(ctx) == 1 &&
-		  EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1;
 
+	if (ctx && EVP_PKEY_fromdata_init(ctx) == 1 &&
+	    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1)
+		pkey = NULL;
 	EVP_PKEY_CTX_free(ctx);
-	if (!ok)
-		return openssl_error(ctx ? ERR_SYNTAX : ERR_NOMEM);
-	*ret_pkey = pkey;
-	return ERR_OK;
+	return pkey;
 }
 
 static enum err build_rsa(const struct public_key *key, EVP_PKEY **ret_pkey)
@@ -83,21 +82,26 @@ static enum err build_rsa(const struct public_key *key, EVP_PKEY **ret_pkey)
 	BIGNUM *e = BN_bin2bn(key->second.b, (int)key->second.n, NULL);
 	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 	OSSL_PARAM *params = NULL;
-	enum err result;
+	EVP_PKEY *pkey = NULL;
 
 	if (n && e && builder && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
 	    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
 		params = OSSL_PARAM_BLD_to_param(builder);
-	result = params ? pkey_from("RSA", params, ret_pkey) : openssl_error(ERR_NOMEM);
+	if (params)
+		pkey = pkey_from("RSA", params);
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(builder);
 	BN_free(e);
 	BN_free(n);
-	return result;
+	if (!pkey)
+		return openssl_error(ERR_CRYPTO);
+	*ret_pkey = pkey;
+	return ERR_OK;
 }
 
 /* OpenSSL refuses coordinates of p or more and points off the curve while it reads the point; that
- * stops invalid-curve keys. The cofactor is 1, so every such point is of the right order. */
+ * stops invalid-curve keys. The cofactor is 1, so every such point is of the right order. What its
+ * EC code does not complain of is not the point's fault. */
 static enum err build_ec(const struct public_key *key, EVP_PKEY **ret_pkey)
 {
 	char group[] = "P-256";
@@ -107,16 +111,23 @@ static enum err build_ec(const struct public_key *key, EVP_PKEY **ret_pkey)
 		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)),
 		OSSL_PARAM_construct_end(),
 	};
+	EVP_PKEY *pkey;
 
 	memcpy(point + 1, key->first.b, P256_COORDINATE_LEN);
 	memcpy(point + 1 + P256_COORDINATE_LEN, key->second.b, P256_COORDINATE_LEN);
-	return pkey_from("EC", params, ret_pkey);
+	pkey = pkey_from("EC", params);
+	if (!pkey)
+		return openssl_error(ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_EC ? ERR_SYNTAX
+										 : ERR_CRYPTO);
+	*ret_pkey = pkey;
+	return ERR_OK;
 }
 
 enum err public_key_build(const struct public_key *key, struct evp_pkey_st **ret_pkey)
 {
 	enum err e;
 
+	ERR_clear_error(); /* what is in the queue afterwards is about this key */
 	switch (key->alg) {
 	case ALG_ES256:
 		/* RFC 7518 6.2.1.2, 6.2.1.3: the full size of a coordinate */

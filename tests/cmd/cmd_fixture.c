@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
-#include "server/serve.h"
+#include "server/serve/serve.h"
 
 static struct json *parsed; /* by must_json */
 static char paths[4][128];

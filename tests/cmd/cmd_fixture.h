@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "base/json.h"
-#include "server/cmd.h"
+#include "server/cmd/cmd.h"
 
 enum { CMD_FIXTURE_ARGS = 24, CMD_FIXTURE_TEXT = 1 << 20 };
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cmd_fixture.h"
-#include "server/cmd_crud.h"
-#include "server/cmd_out.h"
+#include "server/cmd/cmd_crud.h"
+#include "server/cmd/cmd_out.h"
 #include "../unit/suite.h"
 
 /* ---- the table ---- */
@@ -137,6 +137,7 @@ START_TEST(wrong_usage_is_refused_with_what_helps)
 		{ { "client", "create" }, 1, "client create needs: ID" },
 		{ { "client", "create", "a", "b" }, 1, "\"b\" is one argument too many" },
 		{ { "client", "create", "a", "--garnt", "x" }, 1, "did you mean --grant?" },
+		{ { "client", "create", "a", "--name", "\xff" }, 1, "--name: not UTF-8" },
 		{ { "client", "create", "a", "--quux" }, 1, "no such option: --quux" },
 		{ { "client", "create", "a", "-x" }, 1, "no such option: -x" },
 		{ { "client", "create", "a", "--name" }, 1, "--name needs a value: TEXT" },
@@ -313,7 +314,7 @@ START_TEST(yaml_strings_stay_strings_for_every_reader)
 {
 	yaml_is("{\"a\":\"plain\",\"b\":[\"x\",\"y\"],\"c\":{\"d\":1,\"e\":[]},\"f\":null}",
 		"a: plain\nb:\n  - x\n  - \"y\"\nc:\n  d: 1\n  e: []\nf: null\n");
-	yaml_is("[{\"a\":1},{\"b\":[true]}]", "-\n  a: 1\n-\n  b:\n    - true\n");
+	yaml_is("[{\"a\":1},{\"b\":[true]}]", "- a: 1\n- b:\n    - true\n");
 	yaml_is("[\"no\",\"Yes\",\"null\",\"1\",\"1e3\",\"\",\"a: b\",\"a #b\",\"x:\",\"- "
 		"x\",\"0x1f\",\"~\"]",
 		"- \"no\"\n- \"Yes\"\n- \"null\"\n- \"1\"\n- \"1e3\"\n- \"\"\n- \"a: b\"\n- \"a "

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd_fixture.h"
@@ -64,6 +65,35 @@ START_TEST(a_client_lives_from_create_to_delete)
 	must_refuse(&f, CMD_REFUSED, "billing:");
 	RUN_HERE(&f, "client", "create", "billing");
 	must_refuse(&f, CMD_CONFLICT, "taken, or was once");
+	cmd_fixture_down(&f);
+}
+END_TEST
+
+/* Every writer reads, edits and writes under the tag it read; whoever is late does it again. */
+START_TEST(edits_at_once_lose_nothing)
+{
+	enum { WRITERS = 4 };
+	char scope[16], found[256];
+	struct cmd_fixture f;
+	int status;
+
+	up(&f);
+	ck_assert_int_eq(RUN_HERE(&f, "client", "create", "shared"), 0);
+	for (int i = 0; i < WRITERS; i++) {
+		snprintf(scope, sizeof(scope), "s%d", i);
+		if (fork() == 0)
+			_exit(RUN_HERE(&f, "client", "update", "shared", "--add-scope", scope));
+	}
+	for (int i = 0; i < WRITERS; i++) {
+		ck_assert_int_gt(wait(&status), 0);
+		ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	RUN_HERE(&f, "client", "show", "shared", "--field", "scope");
+	snprintf(found, sizeof(found), " %.200s", f.out);
+	for (int i = 0; i < WRITERS; i++) {
+		snprintf(scope, sizeof(scope), " s%d", i);
+		ck_assert_msg(strstr(found, scope) != NULL, "%s is not in%s", scope, found);
+	}
 	cmd_fixture_down(&f);
 }
 END_TEST
@@ -259,6 +289,7 @@ START_TEST(credentials_fetch_a_token_of_the_scope_that_is_needed)
 	make_admin(&f, "all", "chancery:admin", all);
 	RUN(&f, "client", "list", "--url", f.admin, "--credentials", narrow, "-oquiet");
 	must_print(&f, "all\nnarrow\nreader\n");
+	f.environ[0] = "http_proxy=http://127.0.0.1:1"; /* not for loopback */
 	RUN(&f, "user", "list", "--url", f.admin, "--credentials", narrow);
 	must_refuse(&f, CMD_REFUSED, "has neither the scope chancery:users nor chancery:admin");
 	RUN(&f, "user", "list", "--url", f.admin, "--credentials", reader, "-oquiet");
@@ -377,6 +408,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_client_lives_from_create_to_delete,
+		edits_at_once_lose_nothing,
 		ids_of_every_kind_reach_their_object,
 		a_missing_api_is_named_with_the_command_that_makes_it,
 		secrets_overlap_and_go_by_label,

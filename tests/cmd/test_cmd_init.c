@@ -1,12 +1,13 @@
-/* init and migrate: a data directory is made whole or not at all, and never twice. */
+/* init, migrate and dev: a data directory is made whole or not at all, and never twice. */
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd_fixture.h"
-#include "server/dblock.h"
+#include "server/store/dblock.h"
 #include "../unit/suite.h"
 
 static mode_t mode_of(const char *path)
@@ -137,7 +138,7 @@ START_TEST(migrate_up_names_who_holds_the_database)
 
 	cmd_fixture_up(&f);
 	RUN_HERE(&f, "migrate", "up");
-	must_refuse(&f, CMD_REFUSED, "lock");
+	must_refuse(&f, CMD_REFUSED, "`chancery init` makes it");
 	ck_assert_int_eq(init(&f), 0);
 	ck_assert(pipe(ready) == 0 && pipe(done) == 0);
 	holder = fork();
@@ -155,6 +156,83 @@ START_TEST(migrate_up_names_who_holds_the_database)
 	ck_assert_int_eq(waitpid(holder, NULL, 0), holder);
 	RUN_HERE(&f, "migrate", "up", "--field", "current");
 	ck_assert_int_eq(f.status, 0);
+	cmd_fixture_down(&f);
+}
+END_TEST
+
+START_TEST(init_as_root_makes_the_files_for_the_directorys_owner)
+{
+	static const char *const names[] = { "master.key", "db", "db/chancery.db",
+					     "chancery.yaml" };
+	struct cmd_fixture f;
+	struct stat st;
+
+	if (geteuid() != 0)
+		return;
+	cmd_fixture_up(&f);
+	ck_assert_int_eq(chown(f.dir, 12345, 12346), 0);
+	ck_assert_int_eq(init(&f), 0);
+	for (size_t i = 0; i < COUNT(names); i++) {
+		ck_assert_int_eq(stat(path_in(&f, names[i]), &st), 0);
+		ck_assert_uint_eq(st.st_uid, 12345);
+		ck_assert_uint_eq(st.st_gid, 12346);
+	}
+	ck_assert_int_eq(RUN_HERE(&f, "migrate", "up"), 0);
+	ck_assert_int_eq(stat(path_in(&f, "db/lock"), &st), 0);
+	ck_assert_uint_eq(st.st_uid, 12345);
+	cmd_fixture_down(&f);
+}
+END_TEST
+
+/* ---- dev ---- */
+
+/* The folder that the only line "data <dir>" of the file names; waits until it is there. */
+static void wait_for_data(FILE *out, char data[128])
+{
+	char line[512];
+
+	for (int i = 0; i < 200; i++) {
+		rewind(out);
+		while (fgets(line, sizeof(line), out)) {
+			if (sscanf(line, "data %127s", data) == 1)
+				return;
+		}
+		usleep(100000);
+	}
+	ck_abort_msg("dev printed nothing");
+}
+
+START_TEST(dev_serves_something_to_try_and_leaves_nothing)
+{
+	const char *argv[] = { "chancery",	  "dev", "--address", "127.0.0.1:0", "--set",
+			       "log.level=error", NULL };
+	struct cmd_fixture f;
+	char data[128], here[160];
+	FILE *out = tmpfile();
+	int status;
+	pid_t dev;
+
+	cmd_fixture_up(&f);
+	dev = fork();
+	ck_assert_int_ge(dev, 0);
+	if (dev == 0) {
+		struct env env;
+
+		env_system(&env);
+		dup2(fileno(out), STDOUT_FILENO);
+		_exit(cmd_main(&env, f.environ, 6, (char **)(uintptr_t)argv));
+	}
+	wait_for_data(out, data);
+	snprintf(here, sizeof(here), "--data=%s", data);
+	RUN(&f, here, "client", "list", "-oquiet");
+	must_print(&f, "demo\n");
+	RUN(&f, here, "user", "list", "--field", "name");
+	must_print(&f, "alice\n");
+	ck_assert_int_eq(kill(dev, SIGINT), 0);
+	ck_assert_int_eq(waitpid(dev, &status, 0), dev);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ck_assert_int_ne(access(data, F_OK), 0);
+	fclose(out);
 	cmd_fixture_down(&f);
 }
 END_TEST

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "server/auth.h"
+#include "server/token/auth.h"
 #include "tests/flow/admin_tests.h"
 
 #define APIS "/admin/v1/apis"

@@ -1,7 +1,7 @@
 /* Who may do what: every admin route against every scope, and every way we could think of in which
  * the holder of a narrow scope might come by one that it lacks. */
-#include "server/audit.h"
-#include "server/auth.h"
+#include "server/request/audit.h"
+#include "server/token/auth.h"
 #include "tests/flow/admin_tests.h"
 
 #define CLIENTS "/admin/v1/clients"

@@ -40,7 +40,8 @@ START_TEST(a_refused_client_gets_401_and_a_challenge)
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		ck_assert_refused(answers[i], 401, "invalid_client");
-		ck_assert(str_starts(answer_header(&answers[i], "WWW-Authenticate"), STR("Basic realm=")));
+		ck_assert(str_starts(answer_header(&answers[i], "WWW-Authenticate"),
+				     STR("Basic realm=")));
 		ck_assert(str_equal(answers[i].body, answers[0].body));
 	}
 }
@@ -52,8 +53,9 @@ START_TEST(both_halves_of_basic_are_form_decoded)
 
 	flow_client(f, id, "orders.read", ORDERS);
 	flow_operator_secret(f, id, "my secret: 100%+& of it, really");
-	ck_assert_int_eq(post(f, "/oauth2/token", basic(id, "my secret: 100%+& of it, really"), CC).status,
-			 200);
+	ck_assert_int_eq(
+		post(f, "/oauth2/token", basic(id, "my secret: 100%+& of it, really"), CC).status,
+		200);
 }
 END_TEST
 
@@ -63,7 +65,8 @@ START_TEST(an_expired_secret_is_wrong_and_another_still_serves)
 
 	ck_assert_int_eq(post(f, "/oauth2/token", basic("shop", brief), CC).status, 200);
 	flow_advance(f, 60);
-	ck_assert_refused(post(f, "/oauth2/token", basic("shop", brief), CC), 401, "invalid_client");
+	ck_assert_refused(post(f, "/oauth2/token", basic("shop", brief), CC), 401,
+			  "invalid_client");
 	ck_assert_int_eq(token(CC).status, 200);
 }
 END_TEST
@@ -83,7 +86,8 @@ START_TEST(an_operators_secret_serves_until_it_is_removed)
 		json_str(json_get(json_at(json_get(list.json, "items"), i), "id"), &id);
 	snprintf(target, sizeof(target), "/admin/v1/clients/shop/secrets/%.*s", STR_ARG(id));
 	ck_assert_int_eq(admin(f, METHOD_DELETE, target, NULL).status, 204);
-	/* one of the two is gone: whichever it was, a secret that was remembered must not serve on */
+	/* one of the two is gone: whichever it was, a secret that was remembered must not serve on
+	 */
 	ck_assert_int_eq((post(f, "/oauth2/token", basic("shop", own), CC).status == 200) +
 				 (token(CC).status == 200),
 			 1);
@@ -119,7 +123,8 @@ START_TEST(a_public_client_names_itself_and_gets_no_machine_token)
 	a = post(f, "/oauth2/token", anonymous(), CC "&client_id=app");
 	ck_assert_refused(a, 400, "unauthorized_client");
 	a = post(f, "/oauth2/token", anonymous(),
-		 with("grant_type=password&client_id=app&username=alice", "password", STR(PASSWORD)));
+		 with("grant_type=password&client_id=app&username=alice", "password",
+		      STR(PASSWORD)));
 	ck_assert_int_eq(a.status, 200);
 	a = post(f, "/oauth2/token", anonymous(),
 		 with("grant_type=refresh_token&client_id=app", "refresh_token",
@@ -150,7 +155,8 @@ START_TEST(a_client_made_a_moment_ago_is_known_although_it_was_asked_before)
 	     "\"grant_types\":[\"client_credentials\"],\"scope\":\"orders.read\","
 	     "\"audiences\":[\"" ORDERS "\"]}");
 	ck_assert_int_eq(
-		post(f, "/oauth2/token", basic("late", "0123456789012345678901234567"), CC).status, 200);
+		post(f, "/oauth2/token", basic("late", "0123456789012345678901234567"), CC).status,
+		200);
 }
 END_TEST
 
@@ -165,7 +171,8 @@ END_TEST
 
 START_TEST(json_and_multipart_are_no_forms)
 {
-	static const char *const types[] = { "application/json", "multipart/form-data; boundary=x", "text/plain" };
+	static const char *const types[] = { "application/json", "multipart/form-data; boundary=x",
+					     "text/plain" };
 	struct auth auth = basic("shop", fx.secret);
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

@@ -1,6 +1,7 @@
-/* client_credentials and password, and who may get what (RFC 6749 4.3, 4.4, 5; RFC 8707; RFC 9068). */
+/* client_credentials and password, and who may get what (RFC 6749 4.3, 4.4, 5; RFC 8707; RFC 9068).
+ */
 #include "base/limits.h"
-#include "server/token.h"
+#include "server/token/token.h"
 #include "tests/flow/token_tests.h"
 
 static struct flow *const f = &fx.flow;
@@ -78,14 +79,19 @@ static const struct refusal {
 	{ "grant_type=client_credentials&scope=chancery:admin", 400, "invalid_scope" },
 	{ "grant_type=client_credentials&resource=https://other.example", 400, "invalid_target" },
 	{ "grant_type=client_credentials&resource=orders", 400, "invalid_target" },
-	{ "grant_type=client_credentials&resource=https://orders.example%23x", 400, "invalid_target" },
+	{ "grant_type=client_credentials&resource=https://orders.example%23x", 400,
+	  "invalid_target" },
 	{ "grant_type=client_credentials&audience=https://orders.example/", 400, "invalid_target" },
-	{ "grant_type=client_credentials&resource=https://id.example/admin", 400, "invalid_target" },
-	{ "grant_type=client_credentials&resource=https://orders.example&resource=https://orders.example",
+	{ "grant_type=client_credentials&resource=https://id.example/admin", 400,
+	  "invalid_target" },
+	{ "grant_type=client_credentials&resource=https://orders.example&resource=https://"
+	  "orders.example",
 	  400, "invalid_target" },
 	/* a scope that one of two audiences does not declare */
-	{ "grant_type=client_credentials&resource=https://orders.example&resource=https://billing.example"
-	  "&scope=orders.write", 400, "invalid_target" },
+	{ "grant_type=client_credentials&resource=https://orders.example&resource=https://"
+	  "billing.example"
+	  "&scope=orders.write",
+	  400, "invalid_target" },
 	{ "grant_type=password&username=alice", 400, "invalid_request" },
 	{ "grant_type=password&password=x", 400, "invalid_request" },
 	{ "grant_type=password&username=alice&password=wrong", 400, "invalid_grant" },
@@ -111,7 +117,8 @@ END_TEST
 
 START_TEST(one_token_for_two_audiences_carries_what_both_declare)
 {
-	struct answer a = token("grant_type=client_credentials&resource=" ORDERS "&resource=" BILLING);
+	struct answer a = token("grant_type=client_credentials&resource=" ORDERS
+				"&resource=" BILLING);
 	const struct json *c;
 
 	ck_assert_int_eq(a.status, 200);
@@ -151,7 +158,8 @@ START_TEST(unknown_wrong_and_disabled_users_get_one_answer)
 
 	ck_assert_int_eq(store_user_get(f->store.db, f->arena, STR("u-alice"), &u), ERR_OK);
 	u.disabled = true;
-	ck_assert_int_eq(store_user_update(f->store.db, &u, 0, FIXTURE_NOW, FIXTURE_NOW + 1), ERR_OK);
+	ck_assert_int_eq(store_user_update(f->store.db, &u, 0, FIXTURE_NOW, FIXTURE_NOW + 1),
+			 ERR_OK);
 	disabled = token(with("grant_type=password&username=alice", "password", STR(PASSWORD)));
 	ck_assert_int_eq(unknown.status, 400);
 	ck_assert_int_eq(wrong.status, 400);
@@ -170,7 +178,8 @@ static struct answer guess_from(const char *address, const char *password)
 		.authorization = auth.text,
 		.content_type = "application/x-www-form-urlencoded",
 		.address = address,
-		.body = str_z(with("grant_type=password&username=alice", "password", str_z(password))),
+		.body = str_z(
+			with("grant_type=password&username=alice", "password", str_z(password))),
 	};
 
 	return flow_send(f, &ask);

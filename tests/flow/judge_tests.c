@@ -1,5 +1,5 @@
-/* What becomes of a token that comes back (RFC 7662, RFC 7009), and the documents verifiers read (RFC 7517,
- * RFC 8414). */
+/* What becomes of a token that comes back (RFC 7662, RFC 7009), and the documents verifiers read
+ * (RFC 7517, RFC 8414). */
 #include <stdio.h>
 
 #include "tests/flow/token_tests.h"
@@ -32,7 +32,12 @@ END_TEST
 
 START_TEST(everything_that_is_no_token_is_inactive)
 {
-	static const char *const texts[] = { "x", "a.b.c", "chy_rt_x", "chy_at_x", "..", "eyJhbGciOiJub25lIn0..",
+	static const char *const texts[] = { "x",
+					     "a.b.c",
+					     "chy_rt_x",
+					     "chy_at_x",
+					     "..",
+					     "eyJhbGciOiJub25lIn0..",
 					     "eyJhbGciOiJub25lIn0.e30." };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -81,11 +86,13 @@ START_TEST(only_the_owner_and_the_audience_may_ask)
 	struct answer a = post(f, "/oauth2/introspect", basic("checker", secret), form);
 
 	ck_assert_str(a.body, "{\"active\":false}");
-	a = admin(f, METHOD_PATCH, "/admin/v1/clients/checker", "{\"introspect\":[\"" BILLING "\"]}");
+	a = admin(f, METHOD_PATCH, "/admin/v1/clients/checker",
+		  "{\"introspect\":[\"" BILLING "\"]}");
 	ck_assert_int_eq(a.status, 200);
 	a = post(f, "/oauth2/introspect", basic("checker", secret), form);
 	ck_assert_str(a.body, "{\"active\":false}");
-	a = admin(f, METHOD_PATCH, "/admin/v1/clients/checker", "{\"introspect\":[\"" ORDERS "\"]}");
+	a = admin(f, METHOD_PATCH, "/admin/v1/clients/checker",
+		  "{\"introspect\":[\"" ORDERS "\"]}");
 	ck_assert_int_eq(a.status, 200);
 	a = post(f, "/oauth2/introspect", basic("checker", secret), form);
 	ck_assert(answer_bool(&a, "active"));
@@ -111,7 +118,8 @@ START_TEST(introspection_wants_a_confidential_client_and_a_token)
 	struct answer a = post(f, "/oauth2/introspect", anonymous(), "token=x");
 
 	ck_assert_refused(a, 401, "invalid_client");
-	ck_assert_refused(post(f, "/oauth2/introspect", basic("shop", fx.secret), ""), 400, "invalid_request");
+	ck_assert_refused(post(f, "/oauth2/introspect", basic("shop", fx.secret), ""), 400,
+			  "invalid_request");
 	ck_assert_int_eq(get(f, "/oauth2/introspect").status, 405);
 }
 END_TEST
@@ -163,7 +171,8 @@ START_TEST(unknown_tokens_revoke_to_200_and_foreign_ones_do_not)
 	a = post(f, "/oauth2/revoke", basic("other", secret), with("", "token", mine));
 	ck_assert_refused(a, 400, "invalid_grant");
 	ck_assert(is_active(mine));
-	ck_assert_refused(post(f, "/oauth2/revoke", basic("shop", fx.secret), "x=1"), 400, "invalid_request");
+	ck_assert_refused(post(f, "/oauth2/revoke", basic("shop", fx.secret), "x=1"), 400,
+			  "invalid_request");
 }
 END_TEST
 
@@ -179,7 +188,8 @@ START_TEST(a_genuine_jti_with_another_subject_is_forged)
 		char *copy = (char *)(uintptr_t)arena_str(f->arena, jws.payload).p;
 
 		copy[i] ^= 1;
-		ck_assert_msg(!signer_jti_genuine(&f->app.derived.jti, jws.kid, str_n(copy, jws.payload.n)),
+		ck_assert_msg(!signer_jti_genuine(&f->app.derived.jti, jws.kid,
+						  str_n(copy, jws.payload.n)),
 			      "a change at %zu is not noticed", i);
 	}
 }

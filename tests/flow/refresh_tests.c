@@ -1,8 +1,9 @@
-/* Refresh tokens: one successor, honest repeats, reuse, narrowing, ends (RFC 6749 6, RFC 9700 4.14). And the
- * gate: every grant against every state of its subject (CVE-2026-1609 and its followers). */
+/* Refresh tokens: one successor, honest repeats, reuse, narrowing, ends (RFC 6749 6, RFC
+ * 9700 4.14). And the gate: every grant against every state of its subject (CVE-2026-1609 and its
+ * followers). */
 #include "oauth/machine.h"
-#include "server/audit.h"
-#include "server/token.h"
+#include "server/request/audit.h"
+#include "server/token/token.h"
 #include "tests/flow/token_tests.h"
 
 static struct flow *const f = &fx.flow;
@@ -81,7 +82,8 @@ START_TEST(reuse_is_written_down)
 }
 END_TEST
 
-/* Fifty rotations within one second: an order by seconds would let old ones pass (issue of a peer). */
+/* Fifty rotations within one second: an order by seconds would let old ones pass (issue of a peer).
+ */
 START_TEST(generations_are_counted_and_not_timed)
 {
 	struct answer a = login();
@@ -130,7 +132,8 @@ START_TEST(scope_may_shrink_for_one_token_and_comes_back)
 {
 	struct answer first = login(), less, more;
 
-	less = token(with("grant_type=refresh_token&scope=orders.read", "refresh_token", rt(&first)));
+	less = token(
+		with("grant_type=refresh_token&scope=orders.read", "refresh_token", rt(&first)));
 	ck_assert_int_eq(less.status, 200);
 	ck_assert_str(answer_str(&less, "scope"), "orders.read");
 	more = refresh(rt(&less));
@@ -140,13 +143,15 @@ END_TEST
 
 START_TEST(scope_never_grows_and_the_asking_costs_nothing)
 {
-	struct answer first = token(with("grant_type=password&username=alice&scope=orders.read", "password",
-					 STR(PASSWORD)));
+	struct answer first = token(with("grant_type=password&username=alice&scope=orders.read",
+					 "password", STR(PASSWORD)));
 	struct answer more;
 
-	more = token(with("grant_type=refresh_token&scope=orders.write", "refresh_token", rt(&first)));
+	more = token(
+		with("grant_type=refresh_token&scope=orders.write", "refresh_token", rt(&first)));
 	ck_assert_refused(more, 400, "invalid_scope");
-	more = token(with("grant_type=refresh_token&resource=" BILLING, "refresh_token", rt(&first)));
+	more = token(
+		with("grant_type=refresh_token&resource=" BILLING, "refresh_token", rt(&first)));
 	ck_assert_refused(more, 400, "invalid_target");
 	ck_assert_int_eq(refresh(rt(&first)).status, 200);
 }
@@ -220,7 +225,8 @@ END_TEST
 static void user_disabled(void)
 {
 	ck_assert_int_eq(
-		admin(f, METHOD_PATCH, "/admin/v1/users/u-alice", "{\"disabled\":true}").status, 200);
+		admin(f, METHOD_PATCH, "/admin/v1/users/u-alice", "{\"disabled\":true}").status,
+		200);
 }
 
 static void user_deleted(void)
@@ -231,7 +237,8 @@ static void user_deleted(void)
 static void client_disabled(void)
 {
 	ck_assert_int_eq(
-		admin(f, METHOD_PATCH, "/admin/v1/clients/shop", "{\"disabled\":true}").status, 200);
+		admin(f, METHOD_PATCH, "/admin/v1/clients/shop", "{\"disabled\":true}").status,
+		200);
 }
 
 static void client_deleted(void)

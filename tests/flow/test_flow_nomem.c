@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "server/cache.h"
+#include "server/store/cache.h"
 #include "tests/helpers/mem_fail.h"
 
 enum { TOO_MANY = 5000 };

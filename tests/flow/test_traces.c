@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "server/audit.h"
+#include "server/request/audit.h"
 
 /* A client with a secret, an api and a user. */
 static const char *populate(struct flow *f)

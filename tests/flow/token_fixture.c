@@ -11,7 +11,8 @@ void office_fixture_up(void)
 	flow_up(&fx.flow);
 	flow_api(&fx.flow, ORDERS, "orders", "orders.read orders.write");
 	flow_api(&fx.flow, BILLING, "billing", "orders.read bills.read");
-	fx.secret = flow_client(&fx.flow, "shop", "orders.read orders.write bills.read", ORDERS " " BILLING);
+	fx.secret = flow_client(&fx.flow, "shop", "orders.read orders.write bills.read",
+				ORDERS " " BILLING);
 	flow_user(&fx.flow, "u-alice", "alice", PASSWORD);
 }
 
@@ -41,7 +42,8 @@ const char *with(const char *form, const char *name, struct str value)
 
 struct answer introspect(struct str what)
 {
-	return post(&fx.flow, "/oauth2/introspect", basic("shop", fx.secret), with("", "token", what));
+	return post(&fx.flow, "/oauth2/introspect", basic("shop", fx.secret),
+		    with("", "token", what));
 }
 
 struct answer revoke(struct str what)

@@ -14,7 +14,7 @@
 /* One fixture per test process: libcheck forks. */
 struct office_fixture {
 	struct flow flow;
-	const char *secret; /* of the client "shop" */
+	const char *secret;	/* of the client "shop" */
 	struct json *claims[8]; /* what claims_of gave out */
 	size_t claims_count;
 };

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "server/env.h"
+#include "server/state/env.h"
 
 struct fake_env {
 	struct env env;	     /* what the code under test gets */

@@ -9,8 +9,8 @@
 
 #include "oauth/form.h"
 #include "oauth/machine.h"
-#include "server/audit.h"
-#include "server/auth.h"
+#include "server/request/audit.h"
+#include "server/token/auth.h"
 
 enum { ANSWERS_MAX = 64 << 20, SETS_MAX = 32 };
 

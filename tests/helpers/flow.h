@@ -13,8 +13,8 @@
 #include <check.h>
 #undef fail /* an old name of ck_abort_msg; request.h has a function of this name */
 
-#include "server/app.h"
-#include "server/router.h"
+#include "server/request/app.h"
+#include "server/request/router.h"
 #include "tests/helpers/signer_fixture.h"
 #include "tests/helpers/store_fixture.h"
 

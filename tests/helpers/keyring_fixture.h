@@ -3,7 +3,7 @@
 #ifndef CHANCERY_TESTS_KEYRING_FIXTURE_H
 #define CHANCERY_TESTS_KEYRING_FIXTURE_H
 
-#include "server/keyring.h"
+#include "server/state/keyring.h"
 #include "tests/helpers/signer_fixture.h"
 #include "tests/helpers/store_fixture.h"
 

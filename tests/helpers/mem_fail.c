@@ -2,7 +2,6 @@
  */
 #include "tests/helpers/mem_fail.h"
 
-#include <jansson.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -67,7 +66,6 @@ static void openssl_free(void *p, const char *file, int line)
 
 void mem_fail_libraries(void)
 {
-	json_set_alloc_funcs(__wrap_malloc, free);
 	if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
 		abort();
 }

@@ -1,14 +1,13 @@
 /* An allocator that fails when told to. A program links it with -Wl,--wrap=malloc,--wrap=calloc,
  * --wrap=realloc, which turns the calls of our own objects; mem_fail_libraries() turns those of
- * jansson and OpenSSL, which are linked already. Safe from several threads; the count is the
- * process's. */
+ * OpenSSL, which is linked already. Safe from several threads; the count is the process's. */
 #ifndef CHANCERY_TESTS_MEM_FAIL_H
 #define CHANCERY_TESTS_MEM_FAIL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Before either library has allocated anything. */
+/* Before OpenSSL has allocated anything. */
 void mem_fail_libraries(void);
 /* The n-th allocation from now on fails (1 is the next one), and with `forever` all after it; 0
  * stops failing. Starts counting again. */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
-#include "server/migrate.h"
+#include "server/store/migrate.h"
 
 static void make_folder(struct store_fixture *f)
 {

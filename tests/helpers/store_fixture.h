@@ -4,8 +4,8 @@
 #define CHANCERY_TESTS_STORE_FIXTURE_H
 
 #include "base/arena.h"
-#include "server/lane.h"
-#include "server/store.h"
+#include "server/store/lane.h"
+#include "server/store/store.h"
 #include "tests/helpers/fake_env.h"
 
 enum { FIXTURE_NOW = 1700000000 };

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/auth.h"
-#include "server/router.h"
+#include "server/token/auth.h"
+#include "server/request/router.h"
 
 enum { BIG_BODY = 1 << 20, RECV_TIMEOUT_S = 10, FORM_MAX = 64 };
 

@@ -8,10 +8,10 @@
 #include <stdatomic.h>
 
 #include "base/limits.h"
-#include "server/app.h"
-#include "server/http.h"
-#include "server/listen.h"
-#include "server/worker.h"
+#include "server/request/app.h"
+#include "server/http/http.h"
+#include "server/http/listen.h"
+#include "server/http/worker.h"
 
 enum { ANSWER_MAX = 4 << 20 };
 

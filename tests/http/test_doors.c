@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "http_fixture.h"
-#include "server/head.h"
-#include "server/proxy.h"
+#include "server/http/head.h"
+#include "server/http/proxy.h"
 #include "../unit/suite.h"
 
 #define HOST "Host: x\r\n"

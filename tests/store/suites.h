@@ -1,4 +1,5 @@
-/* The conformance suite of the store, in five files: what every engine behind server/db.h must do.
+/* The conformance suite of the store, in five files: what every engine behind server/store/db.h
+ * must do.
  */
 #ifndef CHANCERY_TESTS_STORE_SUITES_H
 #define CHANCERY_TESTS_STORE_SUITES_H

@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "base/fault.h"
-#include "server/cache.h"
-#include "server/revoked.h"
+#include "server/store/cache.h"
+#include "server/store/revoked.h"
 #include "tests/helpers/store_fixture.h"
 
 enum { PRESENT = 8, ABSENT = 4 };

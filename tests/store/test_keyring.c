@@ -1,6 +1,6 @@
 /* The keyring: opening, and rotation by hand. */
-#include "server/audit.h"
-#include "server/keyring_priv.h"
+#include "server/request/audit.h"
+#include "server/state/keyring_priv.h"
 #include "tests/helpers/keyring_fixture.h"
 #include "tests/unit/suite.h"
 

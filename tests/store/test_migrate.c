@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/dblock.h"
-#include "server/migrate.h"
+#include "server/store/dblock.h"
+#include "server/store/migrate.h"
 #include "tests/helpers/store_fixture.h"
 #include "tests/helpers/vfs_fault.h"
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/store.h"
+#include "server/store/store.h"
 
 void op_name(int i, char name[OP_NAME_MAX])
 {

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "server/lane.h"
+#include "server/store/lane.h"
 #include "tests/helpers/vfs_fault.h"
 
 enum { GROUP = 16, OP_NAME_MAX = 16 };

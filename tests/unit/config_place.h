@@ -2,7 +2,7 @@
 #ifndef CHANCERY_TESTS_CONFIG_PLACE_H
 #define CHANCERY_TESTS_CONFIG_PLACE_H
 
-#include "server/config.h"
+#include "server/state/config.h"
 
 enum { PLACE_TEXT_MAX = 1 << 17 };
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/secret.h"
-#include "server/ratelimit.h"
+#include "server/state/ratelimit.h"
 #include "tests/helpers/fake_env.h"
 
 enum { NOW = 1700000000 };

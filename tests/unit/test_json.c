@@ -45,6 +45,21 @@ START_TEST(json_that_two_readers_could_read_differently_is_refused)
 		"[1,]",
 		"{\"a\":1,}",
 		"{a:1}",
+		"{\"a\" 1}",
+		"{\"a\"1}",
+		"{\"a\"}",
+		"{\"a\":}",
+		"{\"a\"::1}",
+		"{1:2}",
+		"{\"a\":1 \"b\":2}",
+		"{\"a\":1,,\"b\":2}",
+		"{,}",
+		"[,1]",
+		"[1 2]",
+		"[1}",
+		"{\"a\":1]",
+		"]",
+		":",
 		"{'a':1}",
 		"[01]",
 		"[+1]",
@@ -84,13 +99,14 @@ END_TEST
 START_TEST(json_with_a_nul_byte_anywhere_is_refused)
 {
 	static const struct str texts[] = {
-		{ "{}\0", 3 }, { "\0{}", 3 }, { "{\"a\0\":1}", 8 }, { "{\0}", 3 }
+		{ "{}\0", 3 }, { "false\0", 6 }, { "\0{}", 3 }, { "{\"a\0\":1}", 8 }, { "{\0}", 3 }
 	};
 
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct json *root = NULL;
 
 		ck_assert_int_eq(json_parse(texts[i], 100, &root), ERR_SYNTAX);
+		ck_assert_int_eq(json_parse_any(texts[i], 100, &root), ERR_SYNTAX);
 	}
 }
 END_TEST
@@ -176,6 +192,132 @@ START_TEST(values_are_given_as_what_they_are_and_as_nothing_else)
 	ck_assert_int_eq(json_type(json_get(root, "o")), JSON_OBJECT);
 	ck_assert_int_eq(json_type(json_get(root, "r")), JSON_REAL);
 	ck_assert_int_eq(json_type(NULL), JSON_NULL);
+}
+END_TEST
+
+START_TEST(escapes_stand_for_what_rfc8259_section_7_says)
+{
+	static const struct {
+		const char *text, *value;
+	} rows[] = {
+		{ "[\"\"]", "" },
+		{ "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", "\"\\/\b\f\n\r\t" },
+		{ "[\"a\\u0041\\u007fb\"]", "aA\x7f"
+					    "b" },
+		{ "[\"\\u0080\\u07FF\"]", "\xc2\x80\xdf\xbf" },
+		{ "[\"\\u0800\\uD7ff\\ue000\\uFFFF\"]",
+		  "\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf" },
+		{ "[\"\\ud800\\udc00\\uDBFF\\uDFFF\"]", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf" },
+		{ "[\"\xc3\xa4\\u00e4\"]", "\xc3\xa4\xc3\xa4" },
+	};
+	static const char *const bad[] = {
+		"[\"\\\"]",
+		"[\"\\",
+		"[\"\\a\"]",
+		"[\"\\U0041\"]",
+		"[\"\\u\"]",
+		"[\"\\u004\"]",
+		"[\"\\u004g\"]",
+		"[\"\\u 041\"]",
+		"[\"\\ud800\\u0041\"]",
+		"[\"\\ud800xxdc00\"]",
+		"[\"\\ud800\\xdc00\"]",
+		"[\"\\ud800x\"]",
+		"[\"\\ud800\\n\"]",
+		"[\"\\ud800\\ud800\"]",
+		"[\"\\udc00\\udc00\"]",
+		"[\"\\ud800\\udbff\"]",
+		"[\"\\ud800\\ue000\"]",
+		"[\"\\ud83d\\",
+		"[\"\\ud83d\\u",
+		"[\"\\ud83d\\ude0",
+		"[\"\\u0000\"]",
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(json, root) = must_parse(rows[i].text);
+		struct str s = STR_NONE;
+
+		ck_assert(json_str(json_at(root, 0), &s));
+		ck_assert_msg(str_equal_z(s, rows[i].value), "%s", rows[i].text);
+		ck_assert_int_eq(s.p[s.n], '\0');
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+		ck_assert_msg(parse(bad[i]) == ERR_SYNTAX, "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(numbers_are_integers_until_they_have_a_fraction_or_an_exponent)
+{
+	static const char *const bad[] = { "[-]",   "[--1]",   "[1.]",	  "[.1]",   "[1e]",
+					   "[1e+]", "[01]",    "[-01]",	  "[1.e1]", "[1 2]",
+					   "[0x1]", "[1e1.5]", "[1a]",	  "[-a]",   "[1.5.5]",
+					   "[+1]",  "[1E400]", "[-1e999]" };
+	AUTO(json, root) = must_parse("[0,-0,9223372036854775807,-9223372036854775808,1.0,-0.0,1e2,"
+				      "1E+2,100e-2,1e-400,0.5]");
+	static const double reals[] = { 1, 0, 100, 100, 1, 0, 0.5 };
+	int64_t i = 1;
+	double d;
+
+	ck_assert(json_int(json_at(root, 0), &i) && i == 0);
+	ck_assert(json_int(json_at(root, 1), &i) && i == 0);
+	ck_assert(json_int(json_at(root, 2), &i) && i == INT64_MAX);
+	ck_assert(json_int(json_at(root, 3), &i) && i == INT64_MIN);
+	for (size_t k = 0; k < COUNT(reals); k++) {
+		ck_assert_int_eq(json_type(json_at(root, 4 + k)), JSON_REAL);
+		ck_assert(json_number(json_at(root, 4 + k), &d) && !(d < reals[k]) &&
+			  !(d > reals[k]));
+	}
+	for (size_t k = 0; k < COUNT(bad); k++)
+		ck_assert_msg(parse(bad[k]) == ERR_SYNTAX, "%s", bad[k]);
+}
+END_TEST
+
+/* Many members are compared in another way than few. */
+START_TEST(a_name_twice_is_refused_among_any_number_of_members)
+{
+	static const int counts[] = { 2, 15, 16, 17, 18, 100, 3000 };
+
+	for (size_t i = 0; i < COUNT(counts); i++) {
+		for (int twin = -1; twin < counts[i]; twin += 1 + counts[i] / 7) {
+			struct buf b;
+			struct str text;
+
+			buf_init(&b, NULL, JWKS_SIZE_MAX);
+			for (int k = 0; k < counts[i]; k++)
+				buf_fmt(&b, "%c\"m%d\":%d", k ? ',' : '{', k * 7919 % 10007, k);
+			if (twin >= 0)
+				buf_fmt(&b, ",\"m%d\":0", twin * 7919 % 10007);
+			buf_byte(&b, '}');
+			ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
+			ck_assert_int_eq(parse(text.p), twin < 0 ? ERR_OK : ERR_SYNTAX);
+			buf_done(&b);
+		}
+	}
+}
+END_TEST
+
+START_TEST(the_densest_texts_fit_the_memory_that_is_set_aside)
+{
+	static const char *const repeated[] = { "1,",	     "[],",  "{},",
+						"\"\",",     "[1],", "[1,1,1,1,1,1,1,1],",
+						"{\"\":[]}," };
+
+	for (size_t i = 0; i < COUNT(repeated); i++) {
+		for (size_t size = 10; size < JWKS_SIZE_MAX; size = size * 3 / 2) {
+			struct buf b;
+			struct str text;
+
+			buf_init(&b, NULL, JWKS_SIZE_MAX);
+			buf_byte(&b, '[');
+			while (b.n + strlen(repeated[i]) + 2 < size)
+				buf_z(&b, repeated[i]);
+			buf_z(&b, "1]");
+			ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
+			ck_assert_int_eq(parse(text.p), ERR_OK);
+			buf_done(&b);
+		}
+	}
 }
 END_TEST
 
@@ -408,6 +550,10 @@ int main(void)
 		json_longer_than_the_caller_allows_is_refused,
 		a_scalar_may_stand_at_the_root_only_where_asked_for,
 		values_are_given_as_what_they_are_and_as_nothing_else,
+		escapes_stand_for_what_rfc8259_section_7_says,
+		numbers_are_integers_until_they_have_a_fraction_or_an_exponent,
+		a_name_twice_is_refused_among_any_number_of_members,
+		the_densest_texts_fit_the_memory_that_is_set_aside,
 		lists_and_objects_are_walked_in_the_order_of_the_text,
 		fields_fill_the_target_and_tell_which_were_there,
 		fields_name_what_is_wrong,

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "server/log.h"
+#include "server/state/log.h"
 
 enum { READ_MAX = 4 << 20 };
 

@@ -4,8 +4,8 @@
 #include <pthread.h>
 
 #include "jose/alg.h"
-#include "server/metrics.h"
-#include "server/wire.h"
+#include "server/state/metrics.h"
+#include "server/state/wire.h"
 
 enum { NOW = 1700000000, TEXT_MAX = 4 << 20 };
 

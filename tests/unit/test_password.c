@@ -3,7 +3,7 @@
 
 #include "base/limits.h"
 #include "base/secret.h"
-#include "server/password.h"
+#include "server/state/password.h"
 #include "tests/helpers/fake_env.h"
 
 enum { NOW = 1700000000 };

@@ -1,7 +1,7 @@
 /* The supervisor over real processes: who is started again, with what, and who takes whom along.
  * The server is a script of the test's; the signer is the real one. Each test forks a supervisor
  * and listens to what its servers report through a pipe. */
-#include "server/supervisor.h"
+#include "server/serve/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/supervisor_link.h"
+#include "server/serve/supervisor_link.h"
 #include "tests/unit/suite.h"
 
 #define OK(expression) ck_assert_int_eq((expression), ERR_OK)

@@ -1,0 +1,168 @@
+/* `chancery api`: resource servers. Each is one audience, its scopes and its token settings. */
+#include "server/cmd/cmd_crud.h"
+
+static const struct crud api_crud = {
+	.noun = "api",
+	.collection = "/apis",
+	.view = { .id = "slug",
+		  .columns = (const struct out_column[]){ { "API", "slug" },
+							  { "URI", "uri" },
+							  { "SCOPES", "scopes" },
+							  { "ALG", "alg" },
+							  { "TTL", "access_ttl" },
+							  { "DISABLED", "disabled" },
+							  { NULL, NULL } } },
+};
+
+/* The slug of the api whose URI is `uri`, in the arena; STR_NONE if there is none. */
+static int find_uri(struct remote *r, const char *uri, struct str *ret_slug)
+{
+	AUTO(json, found) = NULL;
+	const struct json *items;
+	struct str text;
+	int status = admin_list_all(r, STR("/apis"), 0, &found);
+
+	*ret_slug = STR_NONE;
+	items = json_get(found, "items");
+	for (size_t i = 0; !status && i < json_len(items); i++) {
+		const struct json *item = json_at(items, i);
+
+		if (json_str(json_get(item, "uri"), &text) && str_equal_z(text, uri) &&
+		    json_str(json_get(item, "slug"), &text))
+			*ret_slug = arena_str(r->c->arena, text);
+	}
+	return status;
+}
+
+/* The argument is a slug, or the URI: a slug has no colon, a URI always one. */
+static int find_api(struct remote *r, struct str *ret_slug)
+{
+	const char *name = r->c->args[0];
+	int status;
+
+	*ret_slug = str_z(name);
+	if (!strchr(name, ':'))
+		return CMD_OK;
+	status = find_uri(r, name, ret_slug);
+	if (!status && !ret_slug->p)
+		status = cmd_fail(r->c, CMD_REFUSED, "there is no api with the URI %s", name);
+	return status;
+}
+
+static int create(struct remote *r)
+{
+	const struct body_member members[] = {
+		{ "uri", str_z(r->c->args[0]) },
+		{ NULL, STR_NONE },
+	};
+
+	return crud_create(r, &api_crud, STR("/apis"), members);
+}
+
+static int list(struct remote *r)
+{
+	return crud_list(r, &api_crud, STR("/apis"), 0);
+}
+
+static int show(struct remote *r)
+{
+	struct str slug;
+	int status = find_api(r, &slug);
+
+	return status ? status : crud_show(r, &api_crud, slug);
+}
+
+static int update(struct remote *r)
+{
+	struct str slug;
+	int status = find_api(r, &slug);
+
+	return status ? status : crud_update(r, &api_crud, slug);
+}
+
+static int delete(struct remote *r)
+{
+	struct str slug;
+	int status = find_api(r, &slug);
+
+	return status ? status : crud_delete(r, &api_crud, slug, r->c->args[0]);
+}
+
+static const struct cmd_option api_settings[] = {
+	{ "name", "TEXT", "name for people", BODY_STRING, "name" },
+	{ "scope", "SCOPE", "a scope it knows; without any, it takes the clients' own", BODY_LIST,
+	  "scopes", true },
+	{ "alg", "ALG", "ES256 or RS256; default: the client's or the server's", BODY_OR_NULL,
+	  "alg" },
+	{ "format", "FORMAT", "format of its tokens: jwt", BODY_STRING, "format" },
+	{ "access-ttl", "DURATION", "lifetime of its access tokens; default: the server's",
+	  BODY_SECONDS, "access_ttl" },
+	{ "claims", "NAME", "a custom claim that its tokens carry", BODY_LIST, "claims", true },
+	{ NULL },
+};
+
+static const struct cmd_option create_options[] = {
+	{ "id", "SLUG", "short name; made from the URI unless given", BODY_STRING, "slug" },
+	{ NULL },
+};
+
+static const struct cmd_option update_options[] = {
+	{ "add-scope", "SCOPE", "add a scope", BODY_ADD, "scopes", true },
+	{ "remove-scope", "SCOPE", "remove a scope", BODY_REMOVE, "scopes", true },
+	{ "disable", NULL, "make its tokens inactive, and give no new ones", BODY_TRUE,
+	  "disabled" },
+	{ "enable", NULL, "undo --disable", BODY_FALSE, "disabled" },
+	{ NULL },
+};
+
+static const struct cmd_row rows[] = {
+	{ .words = "api create",
+	  .args = "URI",
+	  .scope = "apis",
+	  .summary = "make an api",
+	  .details = "The URI is the audience (aud) of its tokens; nothing is fetched from it.",
+	  .options = { create_options, api_settings },
+	  .admin = create,
+	  .examples = CMD_EXAMPLES(
+		  "with two scopes",
+		  "chancery api create https://api.example.com --scope invoices:read --scope "
+		  "invoices:write",
+		  "for a gateway that knows only RSA",
+		  "chancery api create https://old.example.com --id old --alg RS256") },
+	{ .words = "api list",
+	  .scope = "apis",
+	  .flags = CMD_READS,
+	  .summary = "list apis",
+	  .admin = list,
+	  .examples = CMD_EXAMPLES("their audiences", "chancery api list --field uri") },
+	{ .words = "api show",
+	  .args = "SLUG|URI",
+	  .scope = "apis",
+	  .flags = CMD_READS,
+	  .summary = "show an api",
+	  .admin = show,
+	  .examples = CMD_EXAMPLES("as JSON",
+				   "chancery api show https://api.example.com -o json") },
+	{ .words = "api update",
+	  .args = "SLUG|URI",
+	  .scope = "apis",
+	  .summary = "change an api",
+	  .details =
+		  "A list given replaces the list that is there, \"\" empties it; --add-scope and "
+		  "--remove-scope edit it.",
+	  .options = { api_settings, update_options },
+	  .admin = update,
+	  .examples = CMD_EXAMPLES("shorter tokens", "chancery api update old --access-ttl 2m",
+				   "one scope more",
+				   "chancery api update old --add-scope invoices:write") },
+	{ .words = "api delete",
+	  .args = "SLUG|URI",
+	  .scope = "apis",
+	  .flags = CMD_ASKS,
+	  .summary = "delete an api",
+	  .details = "Its tokens become inactive at once.",
+	  .admin = delete,
+	  .examples = CMD_EXAMPLES("without being asked", "chancery api delete old --yes") },
+};
+
+const struct cmd_group cmd_api_group = CMD_GROUP("Apis (resource servers)", rows);

@@ -1,0 +1,241 @@
+/* A thin skin over libcurl's easy interface, opened at run time (cmd_http.h says why). */
+#include "server/cmd/cmd_http.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <curl/curl.h>
+
+enum { HTTP_TIMEOUT_S = 30, HTTP_CONNECT_TIMEOUT_S = 5, HTTP_HEADERS_TEXT_MAX = 16384 };
+
+/* What we call, under libcurl's own signatures. */
+struct curl_calls {
+	CURLcode (*global_init)(long flags);
+	CURL *(*easy_init)(void);
+	CURLcode (*easy_setopt)(CURL *curl, CURLoption option, ...);
+	CURLcode (*easy_perform)(CURL *curl);
+	CURLcode (*easy_getinfo)(CURL *curl, CURLINFO info, ...);
+	void (*easy_cleanup)(CURL *curl);
+	const char *(*easy_strerror)(CURLcode code);
+	struct curl_slist *(*slist_append)(struct curl_slist *list, const char *text);
+	void (*slist_free_all)(struct curl_slist *list);
+};
+
+static const struct {
+	const char *name;
+	size_t offset;
+} symbols[] = {
+	{ "curl_global_init", offsetof(struct curl_calls, global_init) },
+	{ "curl_easy_init", offsetof(struct curl_calls, easy_init) },
+	{ "curl_easy_setopt", offsetof(struct curl_calls, easy_setopt) },
+	{ "curl_easy_perform", offsetof(struct curl_calls, easy_perform) },
+	{ "curl_easy_getinfo", offsetof(struct curl_calls, easy_getinfo) },
+	{ "curl_easy_cleanup", offsetof(struct curl_calls, easy_cleanup) },
+	{ "curl_easy_strerror", offsetof(struct curl_calls, easy_strerror) },
+	{ "curl_slist_append", offsetof(struct curl_calls, slist_append) },
+	{ "curl_slist_free_all", offsetof(struct curl_calls, slist_free_all) },
+};
+
+struct http_client {
+	void *library;
+	struct curl_calls lib;
+};
+
+/* One call on its way. */
+struct exchange {
+	const struct curl_calls *lib;
+	CURL *curl;
+	struct curl_slist *headers;
+	struct arena *arena;
+	struct buf body;
+	struct http_answer *answer;
+	bool failed; /* a header or an option did not take */
+	char why[CURL_ERROR_SIZE];
+};
+
+static bool load_symbols(struct http_client *client)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		void *p = dlsym(client->library, symbols[i].name);
+
+		if (!p)
+			return false;
+		/* POSIX's own way around ISO C, where data and function pointers do not convert */
+		memcpy((char *)&client->lib + symbols[i].offset, &p, sizeof(p));
+	}
+	return true;
+}
+
+static const char *open_library(struct http_client *client)
+{
+	/* the OpenSSL flavour, or the GnuTLS one that git brings along: one interface */
+	static const char *const names[] = { "libcurl.so.4", "libcurl-gnutls.so.4" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !client->library; i++)
+		client->library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+	if (!client->library)
+		return "this command needs libcurl (libcurl.so.4): install libcurl4";
+	if (!load_symbols(client))
+		return "the libcurl that is installed lacks what we need";
+	if (client->lib.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return "libcurl does not start";
+	return NULL;
+}
+
+enum err http_client_new(struct http_client **ret_client, const char **ret_why)
+{
+	AUTO(http_client, client) = calloc(1, sizeof(*client));
+	const char *why;
+
+	if (!client)
+		return ERR_NOMEM;
+	why = open_library(client);
+	if (why) {
+		*ret_why = why;
+		return ERR_UNSUPPORTED;
+	}
+	*ret_client = TAKE(client);
+	return ERR_OK;
+}
+
+/* The library stays open: unloading it under its own threads' destructors gains nothing at exit. */
+void http_client_free(struct http_client *client)
+{
+	free(client);
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+
+	buf_add(&x->body, p, size * n);
+	return x->body.err ? 0 : size * n;
+}
+
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+	struct str line = str_n(p, size * n), value;
+
+	if (line.n > 5 && str_case_equal(str_n(p, 5), STR("ETag:"))) {
+		value = str_n(p + 5, line.n - 5);
+		while (value.n && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == '\n'))
+			value.n--;
+		value = str_trim(value);
+		if (value.n < HTTP_ETAG_MAX)
+			snprintf(x->answer->etag, HTTP_ETAG_MAX, "%.*s", STR_ARG(value));
+	}
+	return line.n;
+}
+
+static void header(struct exchange *x, const char *name, struct str value)
+{
+	struct curl_slist *more;
+	struct buf line;
+	struct str text;
+
+	buf_init(&line, x->arena, HTTP_HEADERS_TEXT_MAX);
+	buf_fmt(&line, "%s: %.*s", name, STR_ARG(value));
+	more = buf_end(&line, &text) ? NULL : x->lib->slist_append(x->headers, text.p);
+	if (more)
+		x->headers = more;
+	else
+		x->failed = true;
+}
+
+#define SET(x, option, value)                                                                      \
+	((x)->failed = (x)->lib->easy_setopt((x)->curl, (option), (value)) != CURLE_OK ||          \
+		       (x)->failed)
+
+static void set_body(struct exchange *x, const struct http_call *call)
+{
+	if (!call->body.p)
+		return;
+	SET(x, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+	SET(x, CURLOPT_POSTFIELDS, call->body.p);
+	header(x, "Content-Type", str_z(call->content_type));
+	header(x, "Expect", STR("")); /* no waiting for 100 */
+}
+
+static void set_credentials(struct exchange *x, const struct http_call *call)
+{
+	struct str user, password;
+
+	if (call->bearer.p) {
+		SET(x, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+		SET(x, CURLOPT_XOAUTH2_BEARER, arena_z(x->arena, call->bearer));
+	}
+	if (!call->user.p)
+		return;
+	user = arena_str(x->arena, call->user);
+	password = arena_str(x->arena, call->password);
+	SET(x, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+	SET(x, CURLOPT_USERNAME, user.p);
+	SET(x, CURLOPT_PASSWORD, password.p);
+}
+
+static void set_all(struct exchange *x, const struct http_call *call)
+{
+	SET(x, CURLOPT_ERRORBUFFER, x->why);
+	SET(x, CURLOPT_URL, call->url);
+	SET(x, CURLOPT_CUSTOMREQUEST, call->method);
+	SET(x, CURLOPT_PATH_AS_IS, 1L); /* an id may be ".." */
+	SET(x, CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(x, CURLOPT_FOLLOWLOCATION, 0L);
+	SET(x, CURLOPT_NOSIGNAL, 1L);
+	SET(x, CURLOPT_TIMEOUT, (long)HTTP_TIMEOUT_S);
+	SET(x, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_TIMEOUT_S);
+	SET(x, CURLOPT_WRITEFUNCTION, on_body);
+	SET(x, CURLOPT_WRITEDATA, x);
+	SET(x, CURLOPT_HEADERFUNCTION, on_header);
+	SET(x, CURLOPT_HEADERDATA, x);
+	if (call->socket)
+		SET(x, CURLOPT_UNIX_SOCKET_PATH, call->socket);
+	/* $http_proxy would carry what is meant for this machine to another one, in the clear */
+	if (strncmp(call->url, "https:", 6) != 0)
+		SET(x, CURLOPT_PROXY, "");
+	if (call->ca_file)
+		SET(x, CURLOPT_CAINFO, call->ca_file);
+	set_body(x, call);
+	set_credentials(x, call);
+	if (call->if_match.p)
+		header(x, "If-Match", call->if_match);
+	SET(x, CURLOPT_HTTPHEADER, x->headers);
+}
+
+static enum err perform(struct exchange *x, char why[HTTP_WHY_MAX])
+{
+	CURLcode code = x->lib->easy_perform(x->curl);
+	long status = 0;
+
+	if (x->body.err)
+		return x->body.err;
+	if (code != CURLE_OK) {
+		snprintf(why, HTTP_WHY_MAX, "%s", x->why[0] ? x->why : x->lib->easy_strerror(code));
+		return ERR_UNAVAILABLE;
+	}
+	if (x->lib->easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
+		return ERR_INTERNAL;
+	x->answer->status = (int)status;
+	return buf_end(&x->body, &x->answer->body);
+}
+
+enum err http_send(struct http_client *client, struct arena *a, const struct http_call *call,
+		   struct http_answer *ret_answer, char why[HTTP_WHY_MAX])
+{
+	struct exchange x = { .lib = &client->lib, .arena = a, .answer = ret_answer };
+	enum err e;
+
+	*ret_answer = (struct http_answer){ .status = 0 };
+	why[0] = 0;
+	x.curl = x.lib->easy_init();
+	if (!x.curl)
+		return ERR_NOMEM;
+	buf_init(&x.body, a, HTTP_ANSWER_MAX);
+	set_all(&x, call);
+	e = x.failed || arena_failed(a) ? ERR_NOMEM : perform(&x, why);
+	x.lib->slist_free_all(x.headers);
+	x.lib->easy_cleanup(x.curl);
+	return e;
+}

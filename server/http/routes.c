@@ -1,0 +1,52 @@
+/* Every door of the house, one row each. A column left out is zero, and zero refuses (AUTH_DENY).
+ */
+#include "server/request/router.h"
+
+#include "server/admin/admin.h"
+#include "server/token/endpoints.h"
+
+enum {
+	EVERYWHERE = LISTENER_PUBLIC | LISTENER_ADMIN | LISTENER_SOCKET,
+	INSIDE = LISTENER_ADMIN | LISTENER_SOCKET
+};
+
+#define DOCUMENT(path, handler)                                                                    \
+	{ .name = path,                                                                            \
+	  .method = METHOD_GET,                                                                    \
+	  .pattern = path,                                                                         \
+	  .listeners = LISTENER_PUBLIC,                                                            \
+	  .auth = AUTH_NONE,                                                                       \
+	  .dress = DRESS_OAUTH,                                                                    \
+	  .handle = handler }
+#define OAUTH_FORM(path, handler)                                                                  \
+	{ .name = path,                                                                            \
+	  .method = METHOD_POST,                                                                   \
+	  .pattern = path,                                                                         \
+	  .listeners = LISTENER_PUBLIC,                                                            \
+	  .auth = AUTH_CLIENT,                                                                     \
+	  .dress = DRESS_OAUTH,                                                                    \
+	  .body = BODY_FORM,                                                                       \
+	  .body_max = FORM_SIZE_MAX,                                                               \
+	  .no_store = true,                                                                        \
+	  .handle = handler }
+#define HEALTH(path, where, handler)                                                               \
+	{ .name = path,                                                                            \
+	  .method = METHOD_GET,                                                                    \
+	  .pattern = path,                                                                         \
+	  .listeners = where,                                                                      \
+	  .auth = AUTH_NONE,                                                                       \
+	  .dress = DRESS_STATUS,                                                                   \
+	  .no_store = true,                                                                        \
+	  .handle = handler }
+
+const struct route routes[] = { OAUTH_FORM("/oauth2/token", ep_token),
+				OAUTH_FORM("/oauth2/introspect", ep_introspect),
+				OAUTH_FORM("/oauth2/revoke", ep_revoke),
+				DOCUMENT("/.well-known/jwks.json", ep_jwks),
+				DOCUMENT("/.well-known/openid-configuration", ep_metadata),
+				DOCUMENT("/.well-known/oauth-authorization-server", ep_metadata),
+				HEALTH("/livez", EVERYWHERE, ep_livez),
+				HEALTH("/readyz", EVERYWHERE, ep_readyz),
+				HEALTH("/metrics", INSIDE, ep_metrics),
+				ADMIN_ROUTES };
+const size_t route_count = sizeof(routes) / sizeof(routes[0]);

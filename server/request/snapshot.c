@@ -1,0 +1,213 @@
+/* What a request looks into, replaced whole: options, apis, keys, metadata. Building one is slow
+ * and happens aside; putting it in place is a pointer under a lock of a few instructions. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "server/request/app.h"
+#include "server/token/auth.h"
+#include "server/request/metadata.h"
+#include "server/store/store.h"
+
+enum {
+	SNAPSHOT_ARENA_MAX = 64 << 20, /* thousands of apis */
+	METADATA_MAX = 64 << 10,
+};
+
+struct snapshot_slot {
+	pthread_mutex_t lock; /* guards present and the step from it to a reference */
+	struct snapshot *present;
+	/* Held from reading the apis until what was read stands in place: of two builders the later
+	 * one must also be the one that read later. Builders may wait; requests never take it. */
+	pthread_mutex_t building;
+};
+
+/* ---- apis ---- */
+
+const struct api *api_find(const struct api_set *set, struct str uri)
+{
+	size_t low = 0, high = set->count;
+
+	while (low < high) {
+		const size_t mid = low + (high - low) / 2;
+		const int order = str_compare(uri, set->apis[mid].uri);
+
+		if (order == 0)
+			return &set->apis[mid];
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return NULL;
+}
+
+const struct api *api_by_slug(const struct api_set *set, struct str slug)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (str_equal(set->apis[i].slug, slug))
+			return &set->apis[i];
+	}
+	return NULL;
+}
+
+static int by_uri(const void *a, const void *b)
+{
+	return str_compare(((const struct api *)a)->uri, ((const struct api *)b)->uri);
+}
+
+/* Inside a transaction of our own unless the caller is in one (a writer's operation). */
+static enum err read_apis(struct db *db, struct arena *a, struct api **ret_rows, size_t *ret_count)
+{
+	const bool alone = !db_in_transaction(db);
+	enum err e;
+
+	if (alone) {
+		e = db_begin(db);
+		if (e)
+			return e;
+	}
+	e = store_api_list(db, a, ret_rows, ret_count);
+	if (alone)
+		db_rollback(db);
+	return e;
+}
+
+/* What the database holds and the built-in api of this server, sorted. */
+static enum err load_apis(struct snapshot *s, struct db *db)
+{
+	struct api *rows = NULL;
+	size_t count = 0;
+	enum err e;
+
+	e = read_apis(db, s->arena, &rows, &count);
+	if (e)
+		return e;
+	s->apis = (struct api_set){ .arena = s->arena, .count = count + 1 };
+	s->apis.apis = arena_array(s->arena, count + 1, sizeof(*rows));
+	if (!s->apis.apis)
+		return ERR_NOMEM;
+	if (count > 0)
+		memcpy(s->apis.apis, rows, count * sizeof(*rows));
+	e = admin_api_fill(s->config->issuer, s->arena, &s->apis.apis[count]);
+	if (e)
+		return e;
+	qsort(s->apis.apis, s->apis.count, sizeof(*rows), by_uri);
+	return ERR_OK;
+}
+
+static enum err write_metadata(struct snapshot *s)
+{
+	struct buf b;
+	enum err e;
+
+	buf_init(&b, s->arena, METADATA_MAX);
+	e = metadata_render(s->config, &b);
+	if (e)
+		return e;
+	e = buf_end(&b, &s->metadata);
+	if (e)
+		return e;
+	jwks_etag(s->metadata, s->metadata_etag);
+	return ERR_OK;
+}
+
+/* ---- life ---- */
+
+void snapshot_unref(struct snapshot *s)
+{
+	if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (s->keys)
+		keyring_view_unref(s->keys);
+	config_unref(s->config);
+	arena_free(s->arena);
+	free(s);
+}
+
+static struct snapshot *snapshot_new(struct config *config)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	atomic_store_explicit(&s->refs, 1, memory_order_relaxed);
+	s->config = config_ref(config);
+	if (arena_new(SNAPSHOT_ARENA_MAX, &s->arena) == ERR_OK)
+		return s;
+	snapshot_unref(s);
+	return NULL;
+}
+
+struct snapshot *snapshot_get(const struct app *app)
+{
+	struct snapshot *s;
+
+	pthread_mutex_lock(&app->slot->lock);
+	s = app->slot->present;
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	pthread_mutex_unlock(&app->slot->lock);
+	return s;
+}
+
+static void put(struct snapshot_slot *slot, struct snapshot *s)
+{
+	struct snapshot *old;
+
+	pthread_mutex_lock(&slot->lock);
+	old = slot->present;
+	slot->present = s;
+	pthread_mutex_unlock(&slot->lock);
+	snapshot_unref(old);
+}
+
+/* Under `building`. */
+static enum err build(const struct app *app, struct db *db, struct config *config)
+{
+	struct snapshot *s = snapshot_new(config ? config : app->slot->present->config);
+	enum err e;
+
+	if (!s)
+		return ERR_NOMEM;
+	s->keys = keyring_view_get(app->keyring);
+	e = load_apis(s, db);
+	if (!e)
+		e = write_metadata(s);
+	if (e) {
+		snapshot_unref(s);
+		return e;
+	}
+	put(app->slot, s);
+	return ERR_OK;
+}
+
+enum err snapshot_rebuild(const struct app *app, struct db *db, struct config *config)
+{
+	enum err e;
+
+	pthread_mutex_lock(&app->slot->building);
+	e = build(app, db, config);
+	pthread_mutex_unlock(&app->slot->building);
+	return e;
+}
+
+enum err snapshot_slot_new(struct snapshot_slot **ret_slot)
+{
+	struct snapshot_slot *slot = calloc(1, sizeof(*slot));
+
+	if (!slot)
+		return ERR_NOMEM;
+	pthread_mutex_init(&slot->lock, NULL);
+	pthread_mutex_init(&slot->building, NULL);
+	*ret_slot = slot;
+	return ERR_OK;
+}
+
+void snapshot_slot_free(struct snapshot_slot *slot)
+{
+	if (!slot)
+		return;
+	snapshot_unref(slot->present);
+	pthread_mutex_destroy(&slot->building);
+	pthread_mutex_destroy(&slot->lock);
+	free(slot);
+}

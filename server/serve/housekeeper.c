@@ -1,0 +1,312 @@
+/* Duties are rows with a period; signals and the supervisor wake the loop between them. Nothing
+ * here answers a request, so waiting for a commit is allowed. */
+#include "server/serve/housekeeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "server/request/audit.h"
+#include "server/serve/supervisor.h"
+
+enum { TICK_MS = 1000, MINUTE = 60, PURGE_ROWS = 500 };
+
+static int64_t seconds(const struct housekeeper *h)
+{
+	return h->office->env.monotonic(&h->office->env) / 1000000;
+}
+
+static int64_t wall(const struct housekeeper *h)
+{
+	return h->office->env.now(&h->office->env);
+}
+
+static void complain(struct housekeeper *h, const char *msg, enum err e)
+{
+	log_say(h->office->app.log, LOG_ERROR, msg, "error", err_name(e));
+}
+
+/* ---- audit rows of our own ---- */
+
+static enum err put_row(struct lane_ctx *ctx, void *arg)
+{
+	return store_audit(ctx->db, arg);
+}
+
+static void record(struct housekeeper *h, enum audit_event event, const char *outcome,
+		   const char *reason)
+{
+	struct audit_row r = {
+		.at = wall(h),
+		.event = str_z(audit_name(event)),
+		.outcome = str_z(outcome),
+		.actor = STR("system"),
+		.reason = str_z(reason),
+		.count = 1,
+	};
+	enum err e = office_write(h->office, put_row, &r);
+
+	if (e)
+		complain(h, "audit row could not be written", e);
+}
+
+/* ---- duties ---- */
+
+static enum err publish(struct housekeeper *h)
+{
+	return snapshot_rebuild(&h->office->app, h->office->db, h->office->config);
+}
+
+static void tend_keys(struct housekeeper *h)
+{
+	int64_t next = 0;
+	bool changed = false;
+	enum err e = keyring_tend(h->office->app.keyring, &next, &changed);
+
+	if (e)
+		complain(h, "key plan could not be followed; will try again", e);
+	if (changed) {
+		e = publish(h);
+		if (e)
+			complain(h, "new keys could not be published; will try again", e);
+		log_say(h->office->app.log, LOG_INFO, "signing keys changed", NULL, NULL);
+	}
+}
+
+struct purge {
+	int64_t now, audit_before, deleted;
+};
+
+static enum err purge_step(struct lane_ctx *ctx, void *arg)
+{
+	struct purge *p = arg;
+
+	return store_purge(ctx->db, p->now, p->audit_before, PURGE_ROWS, &p->deleted);
+}
+
+static void purge(struct housekeeper *h)
+{
+	struct purge p = { .now = wall(h),
+			   .audit_before = wall(h) - h->office->config->audit.keep };
+	enum err e;
+
+	do {
+		e = office_write(h->office, purge_step, &p);
+	} while (!e && p.deleted == PURGE_ROWS);
+	if (e)
+		complain(h, "old rows could not be purged", e);
+	revoked_purge(h->office->app.revoked, p.now);
+}
+
+/* ---- last use of secrets, gathered in memory, written once a minute ---- */
+
+enum { USES_MAX = 256 };
+struct uses {
+	struct {
+		struct str id;
+		int64_t at;
+	} of[USES_MAX];
+	size_t count;
+	struct arena *arena;
+};
+
+static void gather_use(void *arg, struct str secret_id, int64_t at)
+{
+	struct uses *u = arg;
+	struct str copy;
+
+	if (u->count == USES_MAX)
+		return; /* a date, not a decision: the next use says it again */
+	copy = arena_str(u->arena, secret_id);
+	if (!copy.p)
+		return;
+	u->of[u->count].id = copy;
+	u->of[u->count++].at = at;
+}
+
+static enum err write_uses(struct lane_ctx *ctx, void *arg)
+{
+	struct uses *u = arg;
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < u->count && !e; i++) {
+		e = store_secret_used(ctx->db, u->of[i].id, u->of[i].at);
+		if (e == ERR_NOT_FOUND)
+			e = ERR_OK; /* removed meanwhile */
+	}
+	return e;
+}
+
+static void flush_uses(struct housekeeper *h)
+{
+	struct uses u = { .count = 0 };
+	enum err e = arena_new(USES_MAX * 64, &u.arena);
+
+	if (e)
+		return;
+	client_cache_used(h->office->app.clients, gather_use, &u);
+	if (u.count)
+		e = office_write(h->office, write_uses, &u);
+	if (e)
+		complain(h, "last use of secrets could not be written", e);
+	arena_free(u.arena);
+}
+
+/* ---- folded refusals ---- */
+
+struct fold {
+	struct audit_folder *folder;
+	int64_t now;
+	bool all;
+	size_t rows;
+};
+
+static enum err write_fold(struct lane_ctx *ctx, void *arg)
+{
+	struct fold *f = arg;
+
+	return audit_fold_write(f->folder, ctx->db, f->now, f->all, &f->rows);
+}
+
+static void flush_refusals(struct housekeeper *h, bool all)
+{
+	struct fold f = { .folder = h->office->app.refusals, .now = wall(h), .all = all };
+	enum err e;
+
+	if (!all && !audit_fold_due(f.folder, f.now))
+		return;
+	e = office_write(h->office, write_fold, &f);
+	if (e)
+		complain(h, "refusals could not be recorded", e);
+	else
+		audit_fold_written(f.folder);
+}
+
+static void do_duties(struct housekeeper *h)
+{
+	int64_t now = seconds(h);
+
+	if (now >= h->next_tend) {
+		tend_keys(h);
+		h->next_tend = now + 1;
+	}
+	if (now >= h->next_minute) {
+		flush_uses(h);
+		flush_refusals(h, false);
+		purge(h);
+		h->next_minute = now + MINUTE;
+	}
+}
+
+/* ---- SIGHUP: all of the new configuration, or none of it ---- */
+
+static enum err reload(struct housekeeper *h, struct config_fault *fault)
+{
+	struct office *o = h->office;
+	struct config_warnings warnings = { .count = 0 };
+	struct config *next = NULL, *old = o->config;
+	enum err e = config_load(&h->source, &next, &warnings, fault);
+
+	if (!e)
+		e = config_check_serve(next, fault);
+	if (!e)
+		e = config_check_reload(old, next, fault);
+	if (!e)
+		e = listeners_reload(h->listeners, next, fault);
+	if (!e)
+		e = snapshot_rebuild(&o->app, o->db, next);
+	if (e) {
+		config_unref(next);
+		return e;
+	}
+	keyring_configure(o->app.keyring, next);
+	log_set(o->app.log, next->log.format, next->log.level);
+	o->config = next;
+	config_unref(old);
+	return ERR_OK;
+}
+
+static void hang_up(struct housekeeper *h)
+{
+	struct app *app = &h->office->app;
+	struct config_fault fault = { .text = "" };
+	enum err e = reload(h, &fault);
+
+	atomic_store(&app->config_reload_ok, !e);
+	if (e) {
+		log_say(app->log, LOG_ERROR, "configuration not reloaded, the old one stays",
+			"reason", fault.text);
+		return;
+	}
+	atomic_store(&app->config_reloaded_at, wall(h));
+	log_say(app->log, LOG_INFO, "configuration reloaded", NULL, NULL);
+	record(h, AUDIT_CONFIG_RELOAD, "ok", NULL);
+}
+
+/* ---- waking ---- */
+
+/* False: stop. */
+static bool take_signal(struct housekeeper *h)
+{
+	struct signalfd_siginfo info;
+
+	if (read(h->signals, &info, sizeof(info)) != sizeof(info))
+		return true;
+	if (info.ssi_signo == SIGHUP) {
+		hang_up(h);
+		return true;
+	}
+	return false;
+}
+
+static bool take_signer(struct housekeeper *h)
+{
+	struct server_channels fresh;
+	enum err e = supervisor_channel_recv(h->supervisor, &fresh);
+
+	if (e == ERR_NOT_FOUND)
+		return false; /* the supervisor is gone */
+	if (e == ERR_BUSY)
+		return true;
+	if (e) {
+		complain(h, "a new signer's channels could not be taken", e);
+		return true;
+	}
+	close(h->office->control.fd);
+	h->office->control.fd = fresh.control;
+	e = keyring_reload_signer(h->office->app.keyring, &h->office->control);
+	if (e)
+		complain(h, "the new signer could not be loaded", e);
+	listeners_set_signer(h->listeners, &fresh);
+	log_say(h->office->app.log, LOG_WARN, "the signer was restarted", NULL, NULL);
+	return true;
+}
+
+void housekeeper_run(struct housekeeper *h)
+{
+	bool go_on = true;
+
+	record(h, AUDIT_SERVER_START, "ok", NULL);
+	while (go_on) {
+		struct pollfd fds[] = { { h->signals, POLLIN, 0 }, { h->supervisor, POLLIN, 0 } };
+		int n = poll(fds, 2, TICK_MS);
+
+		if (n < 0 && errno != EINTR)
+			break;
+		if (n > 0 && fds[0].revents)
+			go_on = take_signal(h);
+		if (go_on && n > 0 && fds[1].revents)
+			go_on = take_signer(h);
+		if (go_on)
+			do_duties(h);
+	}
+}
+
+void housekeeper_finish(struct housekeeper *h)
+{
+	flush_uses(h);
+	flush_refusals(h, true);
+	record(h, AUDIT_SERVER_STOP, "ok", NULL);
+}

@@ -1,0 +1,24 @@
+/* The server's main thread once everything runs: signals, the supervisor's messages, the key plan,
+ * and work that is due now and then. It may wait for the lanes; the workers never wait for it. */
+#ifndef CHANCERY_SERVER_HOUSEKEEPER_H
+#define CHANCERY_SERVER_HOUSEKEEPER_H
+
+#include "server/serve/listeners.h"
+#include "server/serve/office.h"
+
+struct housekeeper {
+	struct office *office;
+	struct listeners *listeners;
+	struct config_source source; /* for SIGHUP */
+	int signals;		     /* signalfd: TERM, INT, HUP */
+	int supervisor;		     /* new signer channels come here */
+	/* monotonic seconds of the next turn of each duty */
+	int64_t next_tend, next_minute;
+};
+
+/* Returns when SIGTERM or SIGINT came, or the supervisor went away. */
+void housekeeper_run(struct housekeeper *h);
+/* After the workers have drained: writes what is still only in memory. */
+void housekeeper_finish(struct housekeeper *h);
+
+#endif

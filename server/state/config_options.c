@@ -1,0 +1,536 @@
+/* The option table and the kinds its rows are of. A kind reads a text into the struct and writes it
+ * back; a new option is a row, a new kind three functions' worth of reasons. */
+#include "server/state/config_options.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "oauth/uri.h"
+
+struct option_kind {
+	const char *name; /* as the reference page says it */
+	bool list;
+	enum err (*read)(const struct option_row *row, const struct option_text *text,
+			 struct option_target *t);
+	void (*write)(const struct option_row *row, const struct config *c, struct buf *out);
+};
+
+enum {
+	PATH_LENGTH_MAX = 4095, /* PATH_MAX without its NUL */
+	SOCKET_PATH_MAX = 107,	/* sockaddr_un.sun_path without its NUL */
+	HOST_TEXT_MAX = 45,	/* INET6_ADDRSTRLEN without its NUL */
+};
+
+static enum err must_be(struct option_target *t, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static enum err must_be(struct option_target *t, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(t->why, sizeof(t->why), format, ap);
+	va_end(ap);
+	return ERR_SYNTAX;
+}
+
+static void *place(const struct option_row *row, struct config *c)
+{
+	return (char *)c + row->offset;
+}
+
+static const void *place_const(const struct option_row *row, const struct config *c)
+{
+	return (const char *)c + row->offset;
+}
+
+/* ---- numbers ---- */
+
+static enum err read_count(const struct option_row *row, const struct option_text *text,
+			   struct option_target *t)
+{
+	int64_t n;
+
+	if (str_to_i64(text->items[0], row->min, row->max, &n))
+		return must_be(t, "a number from %lld to %lld", (long long)row->min,
+			       (long long)row->max);
+	*(int64_t *)place(row, t->config) = n;
+	return ERR_OK;
+}
+
+static void write_count(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	buf_i64(out, *(const int64_t *)place_const(row, c));
+}
+
+/* 0 is "auto" */
+static enum err read_workers(const struct option_row *row, const struct option_text *text,
+			     struct option_target *t)
+{
+	if (str_equal_z(text->items[0], "auto")) {
+		*(int64_t *)place(row, t->config) = 0;
+		return ERR_OK;
+	}
+	if (read_count(row, text, t))
+		return must_be(t, "\"auto\" or a number from %lld to %lld", (long long)row->min,
+			       (long long)row->max);
+	return ERR_OK;
+}
+
+static void write_workers(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	if (*(const int64_t *)place_const(row, c) == 0)
+		buf_z(out, "auto");
+	else
+		write_count(row, c, out);
+}
+
+static void range_text(const struct option_row *row, char *ret_text, size_t size)
+{
+	struct buf b;
+	struct str text;
+
+	buf_init(&b, NULL, size - 1);
+	duration_write(row->min, &b);
+	buf_z(&b, " to ");
+	duration_write(row->max, &b);
+	if (buf_end(&b, &text))
+		text = STR("the allowed range");
+	snprintf(ret_text, size, "%.*s", STR_ARG(text));
+	buf_done(&b);
+}
+
+static enum err read_duration(const struct option_row *row, const struct option_text *text,
+			      struct option_target *t)
+{
+	char range[64];
+	int64_t seconds;
+
+	if (duration_parse(text->items[0], &seconds) || seconds < row->min || seconds > row->max) {
+		range_text(row, range, sizeof(range));
+		return must_be(t, "a duration like 90s, 15m, 2h or 30d, from %s", range);
+	}
+	*(int64_t *)place(row, t->config) = seconds;
+	return ERR_OK;
+}
+
+static void write_duration(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	duration_write(*(const int64_t *)place_const(row, c), out);
+}
+
+/* ---- words ---- */
+
+/* All our enums are int-sized and start at 0, as gcc and clang make them. */
+static enum err read_word(const struct option_row *row, const struct option_text *text,
+			  struct option_target *t)
+{
+	struct buf names;
+	struct str list = STR_NONE;
+	enum err e;
+
+	for (int i = 0; row->words[i]; i++) {
+		if (str_equal_z(text->items[0], row->words[i])) {
+			*(int *)place(row, t->config) = i;
+			return ERR_OK;
+		}
+	}
+	buf_init(&names, NULL, 128);
+	for (int i = 0; row->words[i]; i++)
+		buf_fmt(&names, "%s%s", i ? ", " : "", row->words[i]);
+	e = buf_end(&names, &list);
+	if (e != ERR_NOMEM)
+		e = must_be(t, "one of %.*s", STR_ARG(list));
+	buf_done(&names);
+	return e;
+}
+
+static void write_word(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	buf_z(out, row->words[*(const int *)place_const(row, c)]);
+}
+
+static enum err read_alg(const struct option_row *row, const struct option_text *text,
+			 struct option_target *t)
+{
+	enum alg alg = alg_by_name(text->items[0]);
+
+	if (alg == ALG_UNKNOWN)
+		return must_be(t, "ES256 or RS256");
+	*(enum alg *)place(row, t->config) = alg;
+	return ERR_OK;
+}
+
+static void write_alg(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	buf_z(out, alg_name(*(const enum alg *)place_const(row, c)));
+}
+
+/* The row's place is config.keys.algs; the count is its neighbour. */
+static enum err read_algs(const struct option_row *row, const struct option_text *text,
+			  struct option_target *t)
+{
+	enum alg *algs = place(row, t->config);
+	size_t n = 0;
+
+	for (size_t i = 0; i < text->count; i++) {
+		enum alg alg = alg_by_name(text->items[i]);
+
+		if (alg == ALG_UNKNOWN)
+			return must_be(t, "a list of ES256 and RS256");
+		for (size_t j = 0; j < n; j++) {
+			if (algs[j] == alg)
+				return must_be(t, "a list without repetition");
+		}
+		algs[n++] = alg;
+	}
+	if (n == 0)
+		return must_be(t, "a list of at least one of ES256 and RS256");
+	t->config->keys.alg_count = n;
+	return ERR_OK;
+}
+
+static void write_algs(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	const enum alg *algs = place_const(row, c);
+
+	for (size_t i = 0; i < c->keys.alg_count; i++)
+		buf_fmt(out, "%s%s", i ? "," : "", alg_name(algs[i]));
+}
+
+/* ---- texts ---- */
+
+static enum err keep(const struct option_row *row, struct str text, struct option_target *t)
+{
+	struct str copy = arena_str(t->arena, text);
+
+	if (!copy.p)
+		return ERR_NOMEM;
+	*(struct str *)place(row, t->config) = copy;
+	return ERR_OK;
+}
+
+static void write_text(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	buf_str(out, *(const struct str *)place_const(row, c));
+}
+
+/* RFC 8414 2: https (or http, for config_check_serve to judge), no query, no fragment. */
+static enum err read_issuer(const struct option_row *row, const struct option_text *text,
+			    struct option_target *t)
+{
+	struct str issuer = text->items[0];
+	struct uri uri = { .host = STR_NONE };
+	enum err e;
+
+	if (issuer.n == 0)
+		return keep(row, issuer, t);
+	if (!uri_is_issuer(issuer, &uri))
+		return must_be(t, "an http or https URL%s",
+			       str_ends(issuer, STR("/")) ? " that does not end in a slash"
+							  : " without query, fragment or user");
+	e = keep(row, issuer, t);
+	if (e)
+		return e;
+	t->config->issuer_path = str_n(t->config->issuer.p + issuer.n - uri.path.n, uri.path.n);
+	return ERR_OK;
+}
+
+static enum err read_resource(const struct option_row *row, const struct option_text *text,
+			      struct option_target *t)
+{
+	if (text->items[0].n && !uri_is_resource(text->items[0]))
+		return must_be(t, "an absolute URI without fragment (RFC 8707 2)");
+	return keep(row, text->items[0], t);
+}
+
+static enum err read_storage(const struct option_row *row, const struct option_text *text,
+			     struct option_target *t)
+{
+	if (!str_equal_z(text->items[0], "sqlite"))
+		return must_be(t, "\"sqlite\"");
+	return keep(row, text->items[0], t);
+}
+
+/* Absolute, or "DIR/..." below the data directory: a relative path would mean another file after
+ * the next `cd`. */
+static enum err read_path(const struct option_row *row, const struct option_text *text,
+			  struct option_target *t)
+{
+	struct str path = text->items[0], whole;
+	struct buf b;
+	enum err e;
+
+	if (path.n == 0)
+		return keep(row, path, t);
+	buf_init(&b, t->arena, PATH_LENGTH_MAX);
+	if (str_starts(path, STR("DIR/"))) {
+		buf_str(&b, t->config->data_dir);
+		path = str_n(path.p + 3, path.n - 3);
+	}
+	buf_str(&b, path);
+	e = buf_end(&b, &whole);
+	if (e == ERR_NOMEM)
+		return e;
+	if (e || path.p[0] != '/')
+		return must_be(t, "an absolute path, or DIR/... for one in the data directory");
+	if (row->max && whole.n > (size_t)row->max)
+		return must_be(t, "a path of at most %lld bytes (it has %zu)", (long long)row->max,
+			       whole.n);
+	*(struct str *)place(row, t->config) = whole;
+	return ERR_OK;
+}
+
+static enum err read_path_or_off(const struct option_row *row, const struct option_text *text,
+				 struct option_target *t)
+{
+	if (str_equal_z(text->items[0], "off"))
+		return keep(row, text->items[0], t);
+	if (text->items[0].n == 0)
+		return must_be(t, "\"off\" or an absolute path");
+	return read_path(row, text, t);
+}
+
+/* ---- addresses ---- */
+
+static bool is_ip(struct str host)
+{
+	char z[HOST_TEXT_MAX + 1];
+	unsigned char raw[16];
+
+	if (host.n == 0 || host.n > HOST_TEXT_MAX)
+		return false;
+	memcpy(z, host.p, host.n);
+	z[host.n] = 0;
+	return inet_pton(memchr(z, ':', host.n) ? AF_INET6 : AF_INET, z, raw) == 1;
+}
+
+enum err address_split(struct str address, struct str *ret_host, int64_t *ret_port)
+{
+	const char *colon = address.n ? memrchr(address.p, ':', address.n) : NULL;
+	struct str host, port;
+
+	if (!colon)
+		return ERR_SYNTAX;
+	host = str_n(address.p, (size_t)(colon - address.p));
+	port = str_n(colon + 1, address.n - host.n - 1);
+	if (str_starts(host, STR("[")) && str_ends(host, STR("]")) && host.n > 2)
+		host = str_n(host.p + 1, host.n - 2);
+	else if (host.n && memchr(host.p, ':', host.n))
+		return ERR_SYNTAX; /* ::1:8080 could be read two ways */
+	if (!is_ip(host) || port.n > 5 || str_to_i64(port, 0, 65535, ret_port))
+		return ERR_SYNTAX;
+	*ret_host = host;
+	return ERR_OK;
+}
+
+/* Names are not taken: which address one means would be decided by a resolver, after this check. */
+static enum err read_address(const struct option_row *row, const struct option_text *text,
+			     struct option_target *t)
+{
+	struct str host = STR_NONE;
+	int64_t port;
+
+	if (address_split(text->items[0], &host, &port))
+		return must_be(t, "an IP address and a port, like 127.0.0.1:8080, 0.0.0.0:8080 or "
+				  "[::1]:8080");
+	return keep(row, text->items[0], t);
+}
+
+static enum err read_address_or_off(const struct option_row *row, const struct option_text *text,
+				    struct option_target *t)
+{
+	if (str_equal_z(text->items[0], "off"))
+		return keep(row, text->items[0], t);
+	if (read_address(row, text, t))
+		return must_be(t, "\"off\", or an IP address and a port, like 127.0.0.1:8081");
+	return ERR_OK;
+}
+
+static bool is_network(struct str text)
+{
+	const char *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
+	struct str host = slash ? str_n(text.p, (size_t)(slash - text.p)) : text;
+	int64_t bits;
+
+	if (!is_ip(host))
+		return false;
+	if (!slash)
+		return true;
+	text = str_n(slash + 1, text.n - host.n - 1);
+	return text.n <= 3 && !str_to_i64(text, 0, memchr(host.p, ':', host.n) ? 128 : 32, &bits);
+}
+
+static enum err read_networks(const struct option_row *row, const struct option_text *text,
+			      struct option_target *t)
+{
+	struct str_list *list = place(row, t->config);
+	struct str *items = arena_array(t->arena, text->count + 1, sizeof(*items));
+
+	if (!items)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < text->count; i++) {
+		if (!is_network(text->items[i]))
+			return must_be(
+				t, "a list of IP addresses and networks, like 10.0.0.0/8 or ::1");
+		items[i] = arena_str(t->arena, text->items[i]);
+		if (!items[i].p)
+			return ERR_NOMEM;
+	}
+	*list = (struct str_list){ .items = items, .count = text->count };
+	return ERR_OK;
+}
+
+static void write_list(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	const struct str_list *list = place_const(row, c);
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (i)
+			buf_byte(out, ',');
+		buf_str(out, list->items[i]);
+	}
+}
+
+/* ---- the kinds ---- */
+
+static const struct option_kind kind_issuer = { "URL", false, read_issuer, write_text };
+static const struct option_kind kind_resource = { "URI", false, read_resource, write_text };
+static const struct option_kind kind_storage = { "sqlite", false, read_storage, write_text };
+static const struct option_kind kind_path = { "path", false, read_path, write_text };
+static const struct option_kind kind_path_or_off = { "path or off", false, read_path_or_off,
+						     write_text };
+static const struct option_kind kind_address = { "address:port", false, read_address, write_text };
+static const struct option_kind kind_address_or_off = { "address:port or off", false,
+							read_address_or_off, write_text };
+static const struct option_kind kind_networks = { "list of addresses and networks", true,
+						  read_networks, write_list };
+static const struct option_kind kind_workers = { "auto or a number", false, read_workers,
+						 write_workers };
+static const struct option_kind kind_count = { "number", false, read_count, write_count };
+static const struct option_kind kind_duration = { "duration", false, read_duration,
+						  write_duration };
+static const struct option_kind kind_word = { "word", false, read_word, write_word };
+static const struct option_kind kind_alg = { "ES256 or RS256", false, read_alg, write_alg };
+static const struct option_kind kind_algs = { "list of ES256 and RS256", true, read_algs,
+					      write_algs };
+
+static const char *const level_words[] = { "debug", "info", "warn", "error", NULL };
+static const char *const format_words[] = { "json", "logfmt", NULL };
+static const char *const access_words[] = { "all", "errors", "modifying", "off", NULL };
+
+#define MINUTE 60
+#define DAY 86400
+#define AT(member) offsetof(struct config, member)
+#define RELOAD .reload = true
+
+/* Order is the order of the reference page and of `config show`. */
+const struct option_row option_rows[] = {
+	{ "issuer", &kind_issuer, AT(issuer), "",
+	  .help = "The URL that stands in every token as iss; may have a path, under which every "
+		  "public "
+		  "path is then served. It can not be changed once tokens are out." },
+
+	{ "server.address", &kind_address, AT(server.address), "127.0.0.1:8080",
+	  .help = "Where the public endpoints listen. Off loopback it needs server.tls or "
+		  "server.trusted_proxies." },
+	{ "server.workers", &kind_workers, AT(server.workers), "auto", .min = 1, .max = 256,
+	  .help = "Threads that serve requests; auto is one per core." },
+	{ "server.trusted_proxies", &kind_networks, AT(server.trusted_proxies), "", RELOAD,
+	  .help = "Proxies whose forwarding header tells the client's address. Host and scheme "
+		  "always "
+		  "come from the issuer." },
+	{ "server.tls.certificate", &kind_path, AT(server.tls.certificate), "", RELOAD,
+	  .help = "PEM file with the certificate chain of the public listener; read again on "
+		  "SIGHUP." },
+	{ "server.tls.key", &kind_path, AT(server.tls.key), "", RELOAD,
+	  .help = "PEM file with the private key of that certificate." },
+
+	{ "admin.address", &kind_address_or_off, AT(admin.address), "127.0.0.1:8081",
+	  .help = "Where the admin API, /metrics and the health paths listen; off leaves the "
+		  "socket." },
+	{ "admin.socket", &kind_path_or_off, AT(admin.socket), "DIR/admin.sock",
+	  .max = SOCKET_PATH_MAX,
+	  .help = "UNIX socket of the admin API, for root and the server's own user." },
+	{ "admin.tls.certificate", &kind_path, AT(admin.tls.certificate), "", RELOAD,
+	  .help = "PEM file with the certificate chain of the admin listener; read again on "
+		  "SIGHUP." },
+	{ "admin.tls.key", &kind_path, AT(admin.tls.key), "", RELOAD,
+	  .help = "PEM file with the private key of that certificate." },
+
+	{ "storage.url", &kind_storage, AT(storage.url), "sqlite",
+	  .help = "The database: sqlite is DIR/db/chancery.db." },
+
+	{ "tokens.access_ttl", &kind_duration, AT(tokens.access_ttl), "5m", .min = ACCESS_TTL_MIN,
+	  .max = ACCESS_TTL_MAX, RELOAD,
+	  .help = "Lifetime of users' access tokens, unless a client or api sets a smaller one." },
+	{ "tokens.client_credentials_ttl", &kind_duration, AT(tokens.client_credentials_ttl), "10m",
+	  .min = ACCESS_TTL_MIN, .max = ACCESS_TTL_MAX, RELOAD,
+	  .help = "Lifetime of access tokens that clients get for themselves." },
+	{ "tokens.refresh_ttl", &kind_duration, AT(tokens.refresh_ttl), "14d", .min = 1,
+	  .max = 3650 * DAY, RELOAD,
+	  .help = "A login ends when its refresh token is not used for this long." },
+	{ "tokens.refresh_max", &kind_duration, AT(tokens.refresh_max), "90d", .min = 1,
+	  .max = 3650 * DAY, RELOAD,
+	  .help = "A login ends after this long in any case; using it does not move the end." },
+	{ "tokens.refresh_retry", &kind_duration, AT(tokens.refresh_retry), "10s", .min = 0,
+	  .max = 5 * MINUTE, RELOAD,
+	  .help = "How long the previous refresh token still gets the same successor again, for "
+		  "answers "
+		  "lost on the way. Later it is reuse, and the login ends." },
+	{ "tokens.nbf_skew", &kind_duration, AT(tokens.nbf_skew), "30s", .min = 0,
+	  .max = 10 * MINUTE, RELOAD,
+	  .help = "nbf is this long before iat, for verifiers whose clocks are behind." },
+	{ "tokens.alg", &kind_alg, AT(tokens.alg), "ES256",
+	  .help = "Signature algorithm where neither api nor client says; one of keys.algs." },
+	{ "tokens.default_audience", &kind_resource, AT(tokens.default_audience), "", RELOAD,
+	  .help = "The api a token is for when neither request nor client names one." },
+
+	{ "keys.algs", &kind_algs, AT(keys.algs), "ES256,RS256",
+	  .help = "Algorithms there are signing keys for." },
+	{ "keys.rotate_every", &kind_duration, AT(keys.rotate_every), "30d", .min = 2,
+	  .max = 3650 * DAY, RELOAD,
+	  .help = "A signing key signs for this long, then the next one does." },
+	{ "keys.jwks_max_age", &kind_duration, AT(keys.jwks_max_age), "15m", .min = 1, .max = DAY,
+	  RELOAD,
+	  .help = "How long verifiers may keep the key set; at most half of keys.rotate_every." },
+	{ "keys.master_key_file", &kind_path, AT(keys.master_key_file), "DIR/master.key",
+	  .help = "32 bytes that seal everything else. $CREDENTIALS_DIRECTORY/master.key takes the "
+		  "default's place where it is present." },
+
+	{ "passwords.min_length", &kind_count, AT(passwords.min_length), "8", .min = 8, .max = 128,
+	  RELOAD, .help = "Characters a new password must have." },
+
+	{ "log.level", &kind_word, AT(log.level), "info", .words = level_words, RELOAD,
+	  .help = "Least level that is written: debug, info, warn or error." },
+	{ "log.format", &kind_word, AT(log.format), "json", .words = format_words, RELOAD,
+	  .help = "json or logfmt." },
+	{ "log.access", &kind_word, AT(log.access), "all", .words = access_words, RELOAD,
+	  .help = "Requests that get a line: all, errors, modifying (all but GET) or off." },
+
+	{ "audit.keep", &kind_duration, AT(audit.keep), "400d", .min = DAY, .max = 36500LL * DAY,
+	  RELOAD, .help = "How long audit rows are kept." },
+};
+const size_t option_row_count = sizeof(option_rows) / sizeof(option_rows[0]);
+
+const char *option_kind_name(const struct option_row *row)
+{
+	return row->kind->name;
+}
+
+bool option_is_list(const struct option_row *row)
+{
+	return row->kind->list;
+}
+
+enum err option_read(const struct option_row *row, const struct option_text *text,
+		     struct option_target *target)
+{
+	return row->kind->read(row, text, target);
+}
+
+void option_write(const struct option_row *row, const struct config *config, struct buf *out)
+{
+	row->kind->write(row, config, out);
+}

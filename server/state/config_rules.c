@@ -1,0 +1,213 @@
+/* What makes a well-formed configuration unsafe to serve, and what SIGHUP must not change. Each
+ * rule is a function and a row; each refusal names the option, the reason and the line that helps.
+ */
+#include "server/state/config.h"
+
+#include "oauth/uri.h"
+#include "server/state/config_draft.h"
+#include "server/state/config_options.h"
+
+static enum err issuer_is_set(const struct config *c, struct config_fault *fault)
+{
+	if (c->issuer.n)
+		return ERR_OK;
+	return config_faulty(
+		fault,
+		"issuer: not set; `chancery init --issuer https://id.example.com` makes a data "
+		"directory with it, or write the line \"issuer: https://id.example.com\" into "
+		"%.*s/chancery.yaml",
+		STR_ARG(c->data_dir));
+}
+
+/* RFC 8414 2 and RFC 6749 3.2 want TLS; only traffic that never leaves the machine may go without.
+ */
+static enum err issuer_is_https(const struct config *c, struct config_fault *fault)
+{
+	struct uri uri = { .host = STR_NONE };
+
+	if (!uri_is_issuer(c->issuer, &uri))
+		return config_faulty(fault, "issuer: not a usable URL");
+	if (str_equal_z(uri.scheme, "https") || uri_host_is_loopback(uri.host))
+		return ERR_OK;
+	return config_faulty(
+		fault,
+		"issuer: http is for loopback hosts only, tokens would travel in the clear; "
+		"write \"issuer: https://%.*s%.*s\" and give the listener server.tls, or a "
+		"proxy in front of it in server.trusted_proxies",
+		STR_ARG(uri.host), STR_ARG(c->issuer_path));
+}
+
+static enum err tls_is_whole(const char *section, const struct tls_files *tls,
+			     struct config_fault *fault)
+{
+	if (!tls->certificate.n == !tls->key.n)
+		return ERR_OK;
+	return config_faulty(fault, "%s.tls.%s: not set, but %s.tls.%s is; TLS needs both", section,
+			     tls->key.n ? "certificate" : "key", section,
+			     tls->key.n ? "key" : "certificate");
+}
+
+static enum err tls_has_both_files(const struct config *c, struct config_fault *fault)
+{
+	enum err e = tls_is_whole("server", &c->server.tls, fault);
+
+	return e ? e : tls_is_whole("admin", &c->admin.tls, fault);
+}
+
+static enum err listener_is_covered(const char *section, struct str address,
+				    const struct tls_files *tls, const struct config *c,
+				    struct config_fault *fault)
+{
+	struct str host = STR_NONE;
+	int64_t port;
+
+	if (address_split(address, &host, &port)) /* "off" */
+		return ERR_OK;
+	if (uri_host_is_loopback(host) || tls->certificate.n || c->server.trusted_proxies.count)
+		return ERR_OK;
+	return config_faulty(
+		fault,
+		"%s.address: %.*s is not loopback, and secrets would travel in the clear; set "
+		"%s.tls.certificate and %s.tls.key, or name the proxy that does TLS in "
+		"server.trusted_proxies",
+		section, STR_ARG(address), section, section);
+}
+
+static enum err listeners_are_covered(const struct config *c, struct config_fault *fault)
+{
+	enum err e = listener_is_covered("server", c->server.address, &c->server.tls, c, fault);
+
+	if (e)
+		return e;
+	e = listener_is_covered("admin", c->admin.address, &c->admin.tls, c, fault);
+	if (e)
+		return e;
+	if (str_equal(c->server.address, c->admin.address) &&
+	    !str_ends(c->admin.address, STR(":0")))
+		return config_faulty(
+			fault, "admin.address: the same as server.address; give each its own port");
+	return ERR_OK;
+}
+
+/* The standby must have been published for a whole freshness before it signs, with room for the
+ * change. */
+static enum err rotation_is_slow_enough(const struct config *c, struct config_fault *fault)
+{
+	if (c->keys.rotate_every / 2 >= c->keys.jwks_max_age)
+		return ERR_OK;
+	return config_faulty(
+		fault,
+		"keys.rotate_every: shorter than twice keys.jwks_max_age (%llds); verifiers would "
+		"meet keys they have not fetched; write \"rotate_every: %llds\" or more",
+		(long long)c->keys.jwks_max_age, 2 * (long long)c->keys.jwks_max_age);
+}
+
+/* A key stays published until the last token under it has expired. A lifetime above the rotation
+ * period would pile up retiring keys without a bound that the key set could hold. */
+static enum err lifetimes_fit_rotation(const struct config *c, struct config_fault *fault)
+{
+	const struct {
+		const char *name;
+		int64_t ttl;
+	} rows[] = {
+		{ "tokens.access_ttl", c->tokens.access_ttl },
+		{ "tokens.client_credentials_ttl", c->tokens.client_credentials_ttl },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].ttl > c->keys.rotate_every)
+			return config_faulty(
+				fault,
+				"%s: longer than keys.rotate_every, which the key plan can not "
+				"cover; make it at most %llds, or rotate_every longer",
+				rows[i].name, (long long)c->keys.rotate_every);
+	}
+	if (c->tokens.refresh_ttl > c->tokens.refresh_max)
+		return config_faulty(
+			fault,
+			"tokens.refresh_ttl: longer than tokens.refresh_max, which ends a login in "
+			"any case; make it at most %llds",
+			(long long)c->tokens.refresh_max);
+	return ERR_OK;
+}
+
+static enum err default_alg_has_keys(const struct config *c, struct config_fault *fault)
+{
+	for (size_t i = 0; i < c->keys.alg_count; i++) {
+		if (c->keys.algs[i] == c->tokens.alg)
+			return ERR_OK;
+	}
+	return config_faulty(fault, "tokens.alg: %s is not among keys.algs; add it there",
+			     alg_name(c->tokens.alg));
+}
+
+enum err config_check_serve(const struct config *c, struct config_fault *ret_fault)
+{
+	static enum err (*const rules[])(const struct config *, struct config_fault *) = {
+		issuer_is_set,	       issuer_is_https,		tls_has_both_files,
+		listeners_are_covered, rotation_is_slow_enough, lifetimes_fit_rotation,
+		default_alg_has_keys,
+	};
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		enum err e = rules[i](c, ret_fault);
+
+		if (e)
+			return e;
+	}
+	return ERR_OK;
+}
+
+/* ERR_CONFLICT when the option's text differs. */
+static enum err same_value(const struct config *now, const struct config *next, size_t i)
+{
+	struct buf a, b;
+	struct str x, y;
+	enum err e;
+
+	buf_init(&a, NULL, 65536);
+	buf_init(&b, NULL, 65536);
+	option_write(&option_rows[i], now, &a);
+	option_write(&option_rows[i], next, &b);
+	e = buf_end(&a, &x);
+	if (!e)
+		e = buf_end(&b, &y);
+	if (!e && !str_equal(x, y))
+		e = ERR_CONFLICT;
+	buf_done(&a);
+	buf_done(&b);
+	return e;
+}
+
+/* Certificates may be replaced under a running listener; TLS itself can not be taken from one or
+ * given. */
+static bool tls_comes_or_goes(const struct tls_files *now, const struct tls_files *next)
+{
+	return !now->certificate.n != !next->certificate.n;
+}
+
+enum err config_check_reload(const struct config *now, const struct config *next,
+			     struct config_fault *ret_fault)
+{
+	for (size_t i = 0; i < option_row_count; i++) {
+		enum err e = option_rows[i].reload ? ERR_OK : same_value(now, next, i);
+
+		if (e == ERR_CONFLICT)
+			return config_faulty(ret_fault,
+					     "%s: can not change while the server runs; restart it",
+					     option_rows[i].name);
+		if (e)
+			return e;
+	}
+	if (tls_comes_or_goes(&now->server.tls, &next->server.tls))
+		return config_faulty(
+			ret_fault,
+			"server.tls: can not be switched on or off while the server runs; "
+			"restart it");
+	if (tls_comes_or_goes(&now->admin.tls, &next->admin.tls))
+		return config_faulty(
+			ret_fault,
+			"admin.tls: can not be switched on or off while the server runs; "
+			"restart it");
+	return ERR_OK;
+}

@@ -1,0 +1,140 @@
+/* Documents anybody may read (keys, metadata) and what machines ask about our health. */
+#include "server/token/endpoints.h"
+
+#include "server/request/app.h"
+#include "server/request/gauges.h"
+
+enum { METADATA_MAX_AGE = 300, METRICS_MAX = 128 << 10 };
+
+/* RFC 9110 13.1.2: a list of validators, weak comparison, or "*". */
+static bool etag_matches(struct str header, const char *etag)
+{
+	struct str one;
+
+	while (str_next(&header, ',', &one)) {
+		one = str_trim(one);
+		if (str_starts(one, STR("W/")))
+			one = str_n(one.p + 2, one.n - 2);
+		if (str_equal_z(one, etag) || str_equal(one, STR("*")))
+			return true;
+	}
+	return false;
+}
+
+/* A prebuilt document: the body is the snapshot's, which the request holds. */
+static enum err respond_document(struct request *rq, struct str text, const char *etag,
+				 int64_t max_age, const char *type)
+{
+	struct buf cache;
+	struct str cache_text;
+
+	buf_init(&cache, rq->arena, 64);
+	buf_fmt(&cache, "public, max-age=%lld", (long long)max_age);
+	if (buf_end(&cache, &cache_text))
+		return fail(rq, ERR_NOMEM, "no memory for a header");
+	respond_header(rq, "Cache-Control", cache_text);
+	respond_header(rq, "ETag", str_z(etag));
+	respond_header(rq, "Access-Control-Allow-Origin", STR("*"));
+	if (etag_matches(rq->if_none_match, etag))
+		return respond_text(rq, 304, NULL, STR_NONE);
+	return respond_text(rq, 200, type, text);
+}
+
+enum err ep_jwks(struct request *rq)
+{
+	const struct keyring_view *view = rq->snapshot->keys;
+	int64_t max_age = keyring_max_age(rq->app->keyring, view, rq->now);
+	enum err e = respond_document(rq, view->jwks, view->etag, max_age, "application/json");
+
+	count_jwks(rq->metrics, rq->response.status == 304);
+	return e;
+}
+
+enum err ep_metadata(struct request *rq)
+{
+	return respond_document(rq, rq->snapshot->metadata, rq->snapshot->metadata_etag,
+				METADATA_MAX_AGE, "application/json");
+}
+
+/* Depends on nothing: a liveness probe that follows the database restarts a healthy server. */
+enum err ep_livez(struct request *rq)
+{
+	return respond_text(rq, 200, "application/json", STR("{\"status\":\"ok\"}"));
+}
+
+struct readiness {
+	struct request *rq;
+	struct str epoch;
+};
+
+static enum err touch_database(struct lane_ctx *ctx, void *arg)
+{
+	struct readiness *r = arg;
+	enum err e = store_meta_get(ctx->db, r->rq->arena, "epoch", &r->epoch);
+
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+static enum err after_touch(struct request *rq, enum err result)
+{
+	struct writer_stats stats = { .failed = false };
+	struct {
+		const char *name;
+		bool ok;
+	} checks[4];
+	struct jsonw w;
+	struct buf b;
+	bool ready = true;
+
+	if (rq->app->writer)
+		writer_stats(rq->app->writer, &stats);
+	checks[0].name = "database";
+	checks[0].ok = !result && !stats.failed;
+	checks[1].name = "signer";
+	checks[1].ok = rq->signer && rq->signer->fd >= 0;
+	checks[2].name = "active_key";
+	checks[2].ok = rq->snapshot->keys->jwks.n > 0;
+	checks[3].name = "not_draining";
+	checks[3].ok = !atomic_load(&rq->app->draining);
+	buf_init(&b, rq->arena, 1024);
+	jsonw_init(&w, &b);
+	jsonw_object(&w);
+	jsonw_key(&w, "checks");
+	jsonw_object(&w);
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		jsonw_member_bool(&w, checks[i].name, checks[i].ok);
+		ready = ready && checks[i].ok;
+	}
+	jsonw_end_object(&w);
+	jsonw_member_z(&w, "status", ready ? "ok" : "unavailable");
+	jsonw_end_object(&w);
+	if (!ready)
+		respond_header(rq, "Retry-After", STR("1"));
+	return respond_json(rq, ready ? 200 : 503, &b);
+}
+
+enum err ep_readyz(struct request *rq)
+{
+	struct readiness *r = arena_new_of(rq->arena, struct readiness);
+
+	if (!r)
+		return fail(rq, ERR_NOMEM, "no memory for readiness");
+	r->rq = rq;
+	rq->state = r;
+	return park(rq, LANE_BLOCKING, touch_database, r, after_touch);
+}
+
+enum err ep_metrics(struct request *rq)
+{
+	struct metrics_gauges *g = arena_new_of(rq->arena, struct metrics_gauges);
+	struct buf b;
+	struct str text;
+
+	if (!g || gauges_fill(rq, g))
+		return fail(rq, ERR_NOMEM, "no memory for metrics");
+	buf_init(&b, rq->arena, METRICS_MAX);
+	metrics_render(rq->app->metrics, g, &b);
+	if (buf_end(&b, &text))
+		return fail(rq, ERR_NOMEM, "no memory for metrics");
+	return respond_text(rq, 200, "text/plain; version=0.0.4; charset=utf-8", text);
+}

@@ -1,0 +1,58 @@
+/* Issuing and judging tokens. A grant only decides: it fills a struct issue. This module alone
+ * checks that the subject may receive tokens now, binds, signs, stores what must be stored, answers
+ * and counts. */
+#ifndef CHANCERY_SERVER_TOKEN_H
+#define CHANCERY_SERVER_TOKEN_H
+
+#include "jose/jwt.h"
+#include "oauth/scope.h"
+#include "server/request/app.h"
+#include "server/request/request.h"
+
+/* What a token shall say; resolved by token_resolve from what was asked and what is allowed. */
+struct target {
+	const struct api *apis[AUDIENCES_MAX];
+	size_t api_count;
+	struct scope scope;
+	int64_t ttl;
+	enum alg alg;
+};
+
+struct issue {
+	const struct user *user; /* NULL: the client itself */
+	struct target target;
+	bool refresh;	   /* begin a login and give a refresh token */
+	struct str rehash; /* the user's new password hash, stored with the login; or STR_NONE */
+	const struct login *login; /* refresh grant: the login, after its step */
+};
+
+/* "Who may get what": audience from `resource`, else `audience`, else the client's first, else the
+ * configured default; scope asked ∩ the client's ∩ the apis'; lifetime and algorithm. `bound_*`
+ * limit to what a login was granted (refresh), or are STR_NONE. ERR_INVALID_TARGET,
+ * ERR_INVALID_SCOPE. */
+MUST_CHECK enum err token_resolve(struct request *rq, struct str bound_audience,
+				  struct str bound_scope, int64_t ttl_default,
+				  struct target *ret_target);
+
+/* The gate, then (with `refresh`) a new login through the writer, then the signature and the
+ * answer. */
+enum err token_issue(struct request *rq, struct issue *issue);
+
+/* Verifies one of our access tokens: signature under an active or retiring key, claims, the jti's
+ * MAC, no revocation of jti, sid, client, user, kid or api. `aud` absent: any. ERR_INVALID_TOKEN
+ * with the reason in rq->why (never told to the caller); ERR_NOMEM. A good signature with a bad MAC
+ * is logged as critical. Caller: jwt_done. */
+MUST_CHECK enum err token_verify(struct request *rq, struct str token, struct str aud,
+				 struct jwt *ret_jwt);
+
+/* Grants: one row each (grant.c), one file each (grant_*.c). */
+struct grant {
+	const char *name;    /* RFC 6749's grant_type */
+	bool public_allowed; /* may a public client use it at all */
+	enum err (*decide)(struct request *rq);
+};
+extern const struct grant grants[];
+extern const size_t grant_count;
+const struct grant *grant_by_name(struct str name);
+
+#endif

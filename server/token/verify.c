@@ -1,0 +1,110 @@
+/* Judging our own access tokens where they come back: introspection, revocation, the admin API.
+ *
+ * Order: form (RFC 7515 5.2), a key of ours that may verify, signature, claims, the jti's MAC, then
+ * what has been taken back: jti, login, client, user, key, api. The caller learns only "no"; our
+ * log learns why. A good signature over a jti we did not make means that somebody else signs with
+ * our key, and is said aloud. */
+#include "server/token/token.h"
+
+#include "server/request/audit.h"
+
+static enum err refuse(struct request *rq, const char *why)
+{
+	return fail(rq, ERR_INVALID_TOKEN, "%s", why);
+}
+
+static enum err forged(struct request *rq, const struct jws *jws)
+{
+	enum err e = refuse(rq, "good signature, but the jti is not ours");
+
+	log_begin(rq->log, LOG_ERROR, "forged token: good signature, foreign jti");
+	log_str(rq->log, "kid", jws->kid);
+	log_z(rq->log, "request_id", rq->id);
+	log_end(rq->log);
+	audit_refused(rq, AUDIT_TOKEN_FORGED, jws->kid);
+	return e;
+}
+
+/* Was it, or what it stands on, revoked? */
+static const char *taken_back(struct request *rq, const struct jws *jws, const struct jwt *jwt)
+{
+	const struct {
+		enum revoke_kind kind;
+		struct str value;
+		const char *why;
+	} marks[] = {
+		{ REVOKE_JTI, jwt->jti, "token is revoked" },
+		{ REVOKE_SID, jwt->sid, "login is revoked" },
+		{ REVOKE_CLIENT, jwt->client_id, "client's tokens are revoked" },
+		{ REVOKE_USER, jwt->sub, "user's tokens are revoked" },
+		{ REVOKE_KID, jws->kid, "key is revoked" },
+	};
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (marks[i].value.n &&
+		    revoked_hit(rq->app->revoked, marks[i].kind, marks[i].value, jwt->iat))
+			return marks[i].why;
+	for (size_t i = 0; i < jwt->aud_count; i++) {
+		const struct api *api = api_find(&rq->snapshot->apis, jwt->aud[i]);
+
+		if (!api || api->disabled)
+			return "audience is no api any more, or disabled";
+		if (revoked_hit(rq->app->revoked, REVOKE_API, jwt->aud[i], jwt->iat))
+			return "api's tokens are revoked";
+	}
+	return NULL;
+}
+
+static enum err check_claims(struct request *rq, const struct jws *jws, struct str aud,
+			     struct jwt *jwt)
+{
+	struct jwt_expect expect = {
+		.typ = STR("at+jwt"),
+		.iss = rq->snapshot->config->issuer,
+		.aud = aud,
+		.now = rq->now,
+		.skew = 0, /* our own clock made these times */
+	};
+	enum jwt_verdict v = jwt_check(jws, &expect, jwt);
+
+	if (v == JWT_OK)
+		return ERR_OK;
+	if (v == JWT_EXPIRED || v == JWT_NOT_YET || v == JWT_WRONG_AUDIENCE)
+		jwt_done(jwt);
+	return refuse(rq, jwt_verdict_text(v));
+}
+
+enum err token_verify(struct request *rq, struct str token, struct str aud, struct jwt *ret_jwt)
+{
+	const struct keyring_key *key;
+	const char *why;
+	struct jws jws;
+	enum err e;
+
+	e = jws_parse(rq->arena, token, &jws);
+	if (e == ERR_NOMEM)
+		return fail(rq, e, "no memory to read a token");
+	if (e)
+		return refuse(rq, "not a compact JWS of ours");
+	key = keyring_verifier(rq->snapshot->keys, jws.kid);
+	if (!key)
+		return refuse(rq, "unknown kid");
+	e = jws_verify(&jws, key->public_key);
+	if (e == ERR_NOMEM)
+		return fail(rq, e, "no memory to verify a token");
+	if (e)
+		return refuse(rq, "bad signature");
+	e = check_claims(rq, &jws, aud, ret_jwt);
+	if (e)
+		return e;
+	if (!signer_jti_genuine(&rq->app->derived.jti, jws.kid, jws.payload)) {
+		jwt_done(ret_jwt);
+		return forged(rq, &jws);
+	}
+	why = taken_back(rq, &jws, ret_jwt);
+	if (why) {
+		jwt_done(ret_jwt);
+		return refuse(rq, why);
+	}
+	return ERR_OK;
+}
