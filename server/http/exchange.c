@@ -221,7 +221,7 @@ enum err exchange_run(struct exchange *x)
 
 enum err exchange_resume(struct exchange *x)
 {
-	assert(x->held && !x->given_up);
+	assert(x->held);
 	return settle(x, router_resume(&x->rq));
 }
 

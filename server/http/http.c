@@ -405,15 +405,16 @@ static void http_finished(void *arg, struct request *rq)
 	struct conn *conn = rq->connection;
 
 	(void)arg;
+	/* also when nobody waits any more: what the lane has made durable must reach our memory
+	 * (revocations, caches), or it would be true in the database alone */
+	if (exchange_resume(x) == ERR_PARKED)
+		return;
 	if (x->given_up) {
-		x->held = false;
 		exchange_lost(x, false);
 		if (!x->bound)
 			exchange_free(x);
 		return;
 	}
-	if (exchange_resume(x) == ERR_PARKED)
-		return;
 	MHD_resume_connection(conn->handle);
 	port_of(conn)->again = true;
 }

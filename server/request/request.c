@@ -57,15 +57,16 @@ static void nobody_waits(struct task *task)
 	(void)task;
 }
 
+/* A lane that has stopped (or never was) takes nothing. */
 static enum err submit(const struct app *app, enum lane lane, struct task *task)
 {
 	switch (lane) {
 	case LANE_WRITER:
-		return writer_submit(app->writer, task);
+		return app->writer ? writer_submit(app->writer, task) : ERR_UNAVAILABLE;
 	case LANE_HASH:
-		return pool_submit(app->hash, task);
+		return app->hash ? pool_submit(app->hash, task) : ERR_UNAVAILABLE;
 	case LANE_BLOCKING:
-		return pool_submit(app->blocking, task);
+		return app->blocking ? pool_submit(app->blocking, task) : ERR_UNAVAILABLE;
 	case LANE_COUNT:
 		break;
 	}

@@ -271,7 +271,7 @@ enum err office_open(struct office *o, struct config *config, bool migrate, int 
 	return ERR_OK;
 }
 
-void office_close(struct office *o)
+void office_stop_lanes(struct office *o)
 {
 	struct app *app = &o->app;
 
@@ -281,6 +281,16 @@ void office_close(struct office *o)
 		pool_stop(app->blocking);
 	if (app->writer)
 		writer_stop(app->writer);
+	app->hash = NULL;
+	app->blocking = NULL;
+	app->writer = NULL;
+}
+
+void office_close(struct office *o)
+{
+	struct app *app = &o->app;
+
+	office_stop_lanes(o);
 	snapshot_slot_free(app->slot);
 	keyring_free(app->keyring);
 	audit_folder_free(app->refusals);

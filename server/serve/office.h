@@ -21,7 +21,9 @@ struct office {
  * again and `fault` says what and what helps. ERR_BUSY: another server holds the database. */
 MUST_CHECK enum err office_open(struct office *o, struct config *config, bool migrate, int control,
 				struct config_fault *fault);
-/* Finishes what is queued. Workers must be gone. */
+/* Finishes what is queued; requests that come back late still find everything else. */
+void office_stop_lanes(struct office *o);
+/* The rest. Workers must have been freed. */
 void office_close(struct office *o);
 
 /* One store step through the writer, waited for; for threads that may wait. */

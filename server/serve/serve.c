@@ -79,8 +79,10 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 		.supervisor = channels->supervisor,
 	};
 
-	if (listeners_open(o, channels, &listeners, &fault))
+	if (listeners_open(o, channels, &listeners, &fault)) {
+		office_close(o);
 		return complain(fault.text);
+	}
 	h.listeners = listeners;
 	say_listening(o, listeners);
 	say_ready(s, listeners);
@@ -88,8 +90,9 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 	atomic_store(&o->app.draining, true);
 	listeners_drain(listeners);
 	housekeeper_finish(&h);
-	office_close(o);
+	office_stop_lanes(o);
 	listeners_free(listeners);
+	office_close(o);
 	return EXIT_OK;
 }
 
