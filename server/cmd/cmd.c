@@ -10,6 +10,9 @@
 #include "server/cmd/cmd_admin.h"
 
 static void say(const char *prefix, const char *format, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+static void say(const char *prefix, const char *format, va_list ap)
 {
 	fputs(prefix, stderr);
 	vfprintf(stderr, format, ap);
@@ -235,9 +238,9 @@ static int run(struct cmd *c, int argc, char **argv)
 	return c->row->admin ? remote_run(c) : c->row->run(c);
 }
 
-int cmd_main(const struct env *env, const char *const *environ, int argc, char **argv)
+int cmd_main(const struct env *env, const char *const *environment, int argc, char **argv)
 {
-	struct cmd c = { .env = env, .environ = environ };
+	struct cmd c = { .env = env, .environ = environment };
 	int status;
 
 	if (arena_new(CMD_ARENA_MAX, &c.arena))

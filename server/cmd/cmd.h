@@ -121,7 +121,7 @@ struct cmd {
 };
 
 /* Runs the command that argv names. Returns the exit status. */
-int cmd_main(const struct env *env, const char *const *environ, int argc, char **argv);
+int cmd_main(const struct env *env, const char *const *environment, int argc, char **argv);
 
 /* "chancery: sentence" on stderr; returns `status`. */
 int cmd_fail(const struct cmd *c, int status, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -49,13 +49,13 @@ void option_env_name(const char *option, char ret_name[ENV_NAME_MAX])
 		ret_name[i] = ret_name[i] == '.' ? '_' : (char)toupper((unsigned char)ret_name[i]);
 }
 
-const char *environ_get(const char *const *environ, const char *name)
+const char *environ_get(const char *const *rows, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (; environ && *environ; environ++) {
-		if (strncmp(*environ, name, n) == 0 && (*environ)[n] == '=')
-			return *environ + n + 1;
+	for (; rows && *rows; rows++) {
+		if (strncmp(*rows, name, n) == 0 && (*rows)[n] == '=')
+			return *rows + n + 1;
 	}
 	return NULL;
 }

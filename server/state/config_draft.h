@@ -36,7 +36,7 @@ bool option_find(struct str name, size_t *ret_i);
 /* "CHANCERY_SERVER_TLS_KEY" of "server.tls.key" */
 void option_env_name(const char *option, char ret_name[ENV_NAME_MAX]);
 /* The value of NAME in "NAME=value" rows; NULL when absent. */
-const char *environ_get(const char *const *environ, const char *name);
+const char *environ_get(const char *const *rows, const char *name);
 /* Writes the sentence, returns ERR_SYNTAX. */
 enum err config_faulty(struct config_fault *fault, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -240,9 +240,14 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		init_makes_an_installation_once,       init_refuses_what_is_half_made,
-		init_refuses_an_empty_database,	       init_that_fails_takes_back_what_it_made,
-		init_takes_the_operators_file_and_key, migrate_up_names_who_holds_the_database,
+		init_makes_an_installation_once,
+		init_refuses_what_is_half_made,
+		init_refuses_an_empty_database,
+		init_that_fails_takes_back_what_it_made,
+		init_takes_the_operators_file_and_key,
+		migrate_up_names_who_holds_the_database,
+		init_as_root_makes_the_files_for_the_directorys_owner,
+		dev_serves_something_to_try_and_leaves_nothing,
 	};
 
 	return suite_run("cmd init", tests, COUNT(tests));
