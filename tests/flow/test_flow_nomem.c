@@ -147,25 +147,25 @@ static struct answer ask_nowhere(struct failing *x)
 static const struct {
 	const char *name;
 	int status;
-	/* jansson cannot tell want of memory inside a token from bad input (lib/base/json.c), and
-	 * cuts a string whose buffer cannot grow: what reads JSON may refuse the input then */
-	bool reads_json;
 	struct answer (*ask)(struct failing *x);
+	/* a second status that passes: OpenSSL may fail without saying that it was memory
+	 * (ERR_CRYPTO), and token_verify takes that for a bad signature */
+	int too;
 } flows[] = {
-	{ "client_credentials", 200, false, ask_client_credentials },
-	{ "secret in the body", 200, false, ask_secret_in_body },
-	{ "operator's secret", 200, false, ask_operator_secret },
-	{ "password", 200, false, ask_password },
-	{ "refresh", 200, false, ask_refresh },
-	{ "introspect", 200, true, ask_introspect },
-	{ "revoke", 200, false, ask_revoke },
-	{ "jwks", 200, false, ask_jwks },
-	{ "metrics", 200, false, ask_metrics },
-	{ "admin create", 201, true, ask_admin_create },
-	{ "admin list", 200, false, ask_admin_list },
-	{ "admin update", 200, true, ask_admin_update },
-	{ "wrong secret", 401, false, ask_wrong_secret },
-	{ "nowhere", 404, false, ask_nowhere },
+	{ "client_credentials", 200, ask_client_credentials },
+	{ "secret in the body", 200, ask_secret_in_body },
+	{ "operator's secret", 200, ask_operator_secret },
+	{ "password", 200, ask_password },
+	{ "refresh", 200, ask_refresh },
+	{ "introspect", 200, ask_introspect, 400 },
+	{ "revoke", 200, ask_revoke },
+	{ "jwks", 200, ask_jwks },
+	{ "metrics", 200, ask_metrics },
+	{ "admin create", 201, ask_admin_create },
+	{ "admin list", 200, ask_admin_list },
+	{ "admin update", 200, ask_admin_update },
+	{ "wrong secret", 401, ask_wrong_secret },
+	{ "nowhere", 404, ask_nowhere },
 };
 
 /* ---- the campaign ---- */
@@ -198,7 +198,7 @@ static void one_round(struct failing *x, size_t flow, size_t k)
 	a = flows[flow].ask(x);
 	x->at = 0;
 	ck_assert_msg(a.status == want || a.status == 500 || a.status == 503 ||
-			      (flows[flow].reads_json && a.status >= 400),
+			      a.status == flows[flow].too,
 		      "%s, allocation %zu: %d %s", flows[flow].name, k, a.status, a.why);
 	ck_assert_msg(flows[flow].ask(x).status == want, "%s, after allocation %zu failed",
 		      flows[flow].name, k);
