@@ -11,6 +11,21 @@
 
 #include "base/secret.h"
 
+/* AddressSanitizer is told what is handed out, or it would take a whole block for one object. */
+#ifdef __has_feature
+#define HAS_ASAN __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#else
+#define HAS_ASAN 0
+#endif
+#if HAS_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
 enum { FIRST_BLOCK = 4096, BLOCK_MAX = 65536, ALIGN = alignof(max_align_t) };
 
 struct block {
@@ -49,8 +64,15 @@ enum err arena_new(size_t limit, struct arena **ret_arena)
 	a->first = block_of(a);
 	a->first->size = FIRST_BLOCK;
 	a->now = a->first;
+	ASAN_POISON_MEMORY_REGION(a->first->bytes, FIRST_BLOCK);
 	*ret_arena = a;
 	return ERR_OK;
+}
+
+static void wipe_block(struct block *b)
+{
+	ASAN_UNPOISON_MEMORY_REGION(b->bytes, b->size);
+	wipe(b->bytes, b->used);
 }
 
 /* The first block is the last of the chain. */
@@ -60,10 +82,11 @@ void arena_reset(struct arena *a)
 		struct block *b = a->now;
 
 		a->now = b->next;
-		wipe(b->bytes, b->used);
+		wipe_block(b);
 		free(b);
 	}
-	wipe(a->first->bytes, a->first->used);
+	wipe_block(a->first);
+	ASAN_POISON_MEMORY_REGION(a->first->bytes, FIRST_BLOCK);
 	a->first->used = 0;
 	a->reserved = FIRST_BLOCK;
 	a->used = 0;
@@ -95,6 +118,7 @@ static bool grow(struct arena *a, size_t n)
 	b = calloc(1, sizeof(*b) + size);
 	if (!b)
 		return false;
+	ASAN_POISON_MEMORY_REGION(b->bytes, size);
 	b->size = size;
 	b->next = a->now;
 	a->now = b;
@@ -121,6 +145,7 @@ void *arena_alloc(struct arena *a, size_t n)
 	}
 	b->used += take;
 	a->used += take;
+	ASAN_UNPOISON_MEMORY_REGION(b->bytes + (b->used - take), n);
 	return b->bytes + (b->used - take);
 }
 

@@ -25,6 +25,7 @@ void buf_done(struct buf *b);
 /* Forgets content and error, keeps memory. */
 void buf_clear(struct buf *b);
 
+/* Not from the buffer's own content: it may move. */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, struct str s);
 void buf_z(struct buf *b, const char *z);

@@ -1,6 +1,10 @@
 /* What a JSON value gives: itself, as what it is and as nothing else. Nothing is coerced: "1" is no
  * number, 1 is no truth, 1.0 is no integer. */
+#include <assert.h>
+
 #include "base/json_node.h"
+
+enum { JSON_FIELDS_MAX = 64 }; /* bits of `seen` */
 
 enum json_type json_type(const struct json *v)
 {
@@ -149,6 +153,7 @@ enum err json_fields(const struct json *object, const struct json_field *rows, s
 	struct str name;
 	const struct json *v;
 
+	assert(count <= JSON_FIELDS_MAX);
 	if (!is(object, JSON_OBJECT))
 		return blame(JSON_FAULT_TYPE, STR(""), ret_fault, ret_name);
 	while (json_each(object, &iter, &name, &v)) {

@@ -47,7 +47,7 @@ void json_dump(const struct json *v, struct buf *out);
 /* What an object may hold, as rows. `offset` is where in the target struct the value goes: struct
  * str for JSON_STRING, int64_t for JSON_INT, bool for JSON_BOOL, const struct json * for the
  * others. `seen` (a bit per row, in order) tells which were present; JSON null counts as present
- * only where `nullable`, and leaves the target as it was. */
+ * only where `nullable`, and leaves the target as it was. A JSON_REAL row takes an integer too. */
 struct json_field {
 	const char *name;
 	enum json_type type;
@@ -58,8 +58,8 @@ struct json_field {
 
 enum json_fault { JSON_FAULT_NONE, JSON_FAULT_UNKNOWN, JSON_FAULT_TYPE, JSON_FAULT_MISSING };
 
-/* Fills `target`; at most 64 rows. On ERR_SYNTAX *ret_fault and *ret_name (borrowed) say what and
- * which. */
+/* Fills `target` (in part, when it fails); at most 64 rows. On ERR_SYNTAX *ret_fault and *ret_name
+ * (borrowed) say what and which. */
 MUST_CHECK enum err json_fields(const struct json *object, const struct json_field *rows,
 				size_t count, void *target, uint64_t *ret_seen,
 				enum json_fault *ret_fault, struct str *ret_name);

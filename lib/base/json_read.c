@@ -6,7 +6,6 @@
  * characters out of a string when it cannot enlarge its buffer, and calls that success. A client id
  * or an audience would become another one. (It also opens /dev/urandom, which a confined process
  * does not have.) tests/fuzz/fuzz_json.c holds the two against each other. */
-#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,8 +13,7 @@
 #include "base/limits.h"
 
 enum {
-	/* a value takes two bytes of text at least, and is held once on the stack and once in place
-	 */
+	/* a value of 40 bytes takes two of text at least; blocks may be left half full */
 	BYTES_PER_BYTE = 64,
 	BYTES_ALWAYS = 8192,
 	FEW_MEMBERS = 16, /* so few are compared each with each */
@@ -45,24 +43,13 @@ static bool take(struct reader *r, char c)
 
 /* ---- strings ---- */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Four hexadecimal digits; -1 when there are not as many. */
 static int32_t read_unit(struct reader *r)
 {
 	int32_t unit = 0;
 
 	for (int i = 0; i < 4; i++) {
-		int digit = hex_digit(*r->at);
+		int digit = hex_value(*r->at);
 
 		if (digit < 0)
 			return -1;
@@ -73,8 +60,7 @@ static int32_t read_unit(struct reader *r)
 }
 
 /* The code point of "\uXXXX", or of the pair that stands for one above U+FFFF; `at` is behind the
- * first
- * "\u". -1 for NUL and for half a pair: no UTF-8 says either. */
+ * first two characters. -1 for NUL and for half a pair: no UTF-8 says either. */
 static int32_t read_code_point(struct reader *r)
 {
 	int32_t high = read_unit(r);
@@ -137,7 +123,8 @@ static enum err read_escape(struct reader *r, char **out)
 	return ERR_OK;
 }
 
-/* From the opening quote to behind the closing one, whose place the NUL takes at the latest. */
+/* From the opening quote to behind the closing one, whose place the NUL takes if none comes before.
+ */
 static enum err read_string(struct reader *r, struct str *ret_text)
 {
 	char *start = r->at + 1;

@@ -148,10 +148,11 @@ static void real(struct jsonw *w, double v)
 	int digits = 15;
 	int n;
 
+	assert(isfinite(v));
 	do {
 		n = snprintf(text, sizeof(text), "%.*g", digits, v);
 	} while (strtod(text, NULL) != v && ++digits <= 17);
-	assert(isfinite(v) && n > 0 && (size_t)n < sizeof(text));
+	assert(n > 0 && (size_t)n < sizeof(text));
 	jsonw_raw(w, str_n(text, (size_t)n));
 	if (!strpbrk(text, ".e"))
 		buf_add(w->out, ".0", 2);

@@ -56,8 +56,7 @@ static void add_length(crypto_generichash_state *state, uint64_t n)
 	crypto_generichash_update(state, le, sizeof(le));
 }
 
-/* libsodium documents 16 bytes as the shortest output; shorter ones are the front of a 16-byte one.
- */
+/* libsodium documents 16 bytes as the shortest output; shorter ones are the front of such a one. */
 void secret_mac(const struct secret *key, const struct str *parts, size_t count, void *ret_mac,
 		size_t mac_len)
 {

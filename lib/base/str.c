@@ -191,3 +191,14 @@ bool str_has_nul(struct str s)
 {
 	return s.n > 0 && memchr(s.p, '\0', s.n) != NULL;
 }
+
+int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}

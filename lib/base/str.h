@@ -55,5 +55,7 @@ bool str_is_utf8(struct str s);
 /* %x20-7E only: what RFC 6749 A.1, A.2 and A.12 call VSCHAR. */
 bool str_is_vschar(struct str s);
 bool str_has_nul(struct str s);
+/* 0 to 15, in either case; -1 for what is no hexadecimal digit. */
+int hex_value(char c);
 
 #endif

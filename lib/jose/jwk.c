@@ -94,8 +94,8 @@ static enum alg alg_of_kty(struct str kty)
 	return ALG_UNKNOWN;
 }
 
-/* kty decides; alg and crv must agree with it (RFC 7517 4.1, 4.4; RFC 7518 6.2.1.1; RFC 8725 3.1).
- */
+/* kty decides; alg and crv must agree with it (RFC 7517 4.1, 4.4; RFC 7518 6.2.1.1; RFC 8725
+ * 3.1). */
 static enum err read_alg(const struct json *object, enum alg *ret_alg)
 {
 	struct str kty, name = STR_NONE, curve = STR_NONE;

@@ -18,7 +18,8 @@ enum { THUMBPRINT_LEN = 43 };
  * is a `use` other than "sig", `key_ops` without "verify", an unknown `kty`, `crv` or `alg`, or an
  * `alg` that does not belong to the `kty`. Without `alg` the kty's only algorithm of ours is taken.
  * Without `kid` the thumbprint is; an empty one is ERR_SYNTAX. Numbers must be written canonically
- * (RFC 7518 2, 6.2.1.2). ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT, ERR_NOMEM. */
+ * (RFC 7518 2, 6.2.1.2). ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT; ERR_NOMEM or ERR_CRYPTO when
+ * nothing was learnt about the key. */
 MUST_CHECK enum err jwk_from_json(const struct json *object, struct jwk **ret_key);
 /* PEM "PUBLIC KEY" or "CERTIFICATE" text (no private keys); kid as given, or the thumbprint if
  * absent. */

@@ -26,7 +26,8 @@ struct jws {
 MUST_CHECK enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws);
 
 /* RFC 7515 5.2 step 8. The key's algorithm must equal the header's: ERR_UNSUPPORTED. ES256: exactly
- * 64 bytes, r and s in [1, n-1]; RS256: exactly the modulus length. ERR_BAD_SIGNATURE. */
+ * 64 bytes, r and s in [1, n-1]; RS256: exactly the modulus length. ERR_BAD_SIGNATURE;
+ * ERR_NOMEM or ERR_CRYPTO when nothing was learnt about the signature. */
 MUST_CHECK enum err jws_verify(const struct jws *jws, const struct jwk *key);
 
 #endif

@@ -3,8 +3,6 @@
  * being prime-free, at a millisecond a key, and refuse e = 3, which RFC 7518 permits. */
 #include "jose/public_key.h"
 
-#include <limits.h>
-
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -202,6 +200,7 @@ static enum err ec_of(const EVP_PKEY *pkey, struct public_key *ret_key)
 
 enum err public_key_of(const struct evp_pkey_st *pkey, struct public_key *ret_key)
 {
+	ERR_clear_error();
 	if (EVP_PKEY_is_a(pkey, "RSA"))
 		return rsa_of(pkey, ret_key);
 	if (EVP_PKEY_is_a(pkey, "EC"))
@@ -248,6 +247,7 @@ enum err public_key_of_pem(struct str pem, struct public_key *ret_key)
 
 	if (pem.n > JWKS_SIZE_MAX)
 		return ERR_LIMIT;
+	ERR_clear_error();
 	bio = BIO_new_mem_buf(pem.n ? pem.p : "", (int)pem.n);
 	if (!bio)
 		return openssl_error(ERR_NOMEM);

@@ -8,17 +8,6 @@ static bool may_repeat(struct str name)
 	return str_equal_z(name, "resource") || str_equal_z(name, "audience");
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The byte at text[*i], decoded; moves *i past it. -1 for a bad escape. */
 static int next_byte(struct str text, size_t *i)
 {
@@ -31,8 +20,8 @@ static int next_byte(struct str text, size_t *i)
 		return (unsigned char)c;
 	if (text.n - *i < 2)
 		return -1;
-	high = hex_digit(text.p[*i]);
-	low = hex_digit(text.p[*i + 1]);
+	high = hex_value(text.p[*i]);
+	low = hex_value(text.p[*i + 1]);
 	*i += 2;
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }

@@ -2,9 +2,10 @@
  * own parser, because libmicrohttpd's folds duplicates and cuts at NUL (CVE-2021-3466,
  * CVE-2023-27371).
  *
- * Refused: a bad escape, NUL or invalid UTF-8 (also after decoding), bare CR or LF, more than
- * FORM_PARAMS_MAX parameters, and any name twice (RFC 6749 3.2) except `resource` and `audience`
- * (RFC 8707 2). An empty value counts as absent (RFC 6749 3.1) but still as a first occurrence. */
+ * Refused: a bad escape, NUL or invalid UTF-8 (also after decoding), CR or LF in any spelling, more
+ * than FORM_PARAMS_MAX parameters, and any name twice (RFC 6749 3.2) except `resource` and
+ * `audience` (RFC 8707 2). An empty value counts as absent (RFC 6749 3.1) but still as a first
+ * occurrence. */
 #ifndef CHANCERY_OAUTH_FORM_H
 #define CHANCERY_OAUTH_FORM_H
 
@@ -22,8 +23,8 @@ struct form {
 	size_t count;
 };
 
-/* Decoded copies live in the arena. ERR_SYNTAX, ERR_CONFLICT (a name twice), ERR_LIMIT, ERR_NOMEM.
- */
+/* Decoded copies live in the arena. ERR_SYNTAX, ERR_CONFLICT (a name twice), ERR_LIMIT (too many),
+ * ERR_NOMEM. */
 MUST_CHECK enum err form_parse(struct arena *a, struct str body, struct form *ret_form);
 /* STR_NONE when absent or empty. */
 struct str form_get(const struct form *f, const char *name);

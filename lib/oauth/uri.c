@@ -17,11 +17,6 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static bool is_hex(char c)
-{
-	return is_digit(c) || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
-}
-
 /* unreserved / sub-delims / pct-encoded, and the characters of `also` */
 static bool all_chars(struct str s, const char *also)
 {
@@ -34,7 +29,8 @@ static bool all_chars(struct str s, const char *also)
 		if (is_alpha(c) || is_digit(c) || memchr(marks.p, c, marks.n) ||
 		    memchr(more.p, c, more.n))
 			continue;
-		if (c != '%' || s.n - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
+		if (c != '%' || s.n - i < 3 || hex_value(s.p[i + 1]) < 0 ||
+		    hex_value(s.p[i + 2]) < 0)
 			return false;
 		i += 2;
 	}
