@@ -241,8 +241,7 @@ static const struct cmd_row rows[] = {
 	  .scope = "clients",
 	  .summary = "make a client",
 	  .details = "Without --secret-* the server makes a 256-bit secret and shows it once. The "
-		     "apis "
-		     "that --audience and --introspect name must exist.",
+		     "apis that --audience and --introspect name must exist.",
 	  .options = { client_settings, create_options, secret_settings },
 	  .admin = create,
 	  .examples = CMD_EXAMPLES(
@@ -254,6 +253,8 @@ static const struct cmd_row rows[] = {
 		  "--audience https://api.example.com",
 		  "an administrator elsewhere, for --credentials",
 		  "chancery client create ops --grant client_credentials --scope chancery:clients "
+		  "--audience "
+		  "https://id.example.com/admin "
 		  "-o json > ops.json") },
 	{ .words = "client list",
 	  .scope = "clients",

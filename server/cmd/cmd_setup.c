@@ -43,6 +43,8 @@ struct setup {
 	bool made_dir;
 	bool made[PART_COUNT]; /* to be taken back when a later step fails */
 	struct secret master;
+	pid_t signer; /* 0: not started */
+	struct signer_channel control;
 };
 
 static const char *part_path(const char *dir, enum part part, char path[SETUP_PATH_MAX])
@@ -264,6 +266,32 @@ static int make_database(struct setup *s, struct db **ret_db)
 
 /* ---- the first keys, made by a signer of our own ---- */
 
+/* The signer as its own process, as in `serve`, and like there forked before a database is open:
+ * private keys exist nowhere else, here neither. */
+static int start_signer(struct setup *s)
+{
+	int pair[2];
+
+	if (signer_channel_pair(pair))
+		return failed(s, "the signer");
+	s->signer = fork();
+	if (s->signer == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(pair[0]);
+		_exit(signer_run(&s->master, pair[1], NULL, 0));
+	}
+	close(pair[1]);
+	s->control = (struct signer_channel){ .fd = pair[0] };
+	return s->signer < 0 ? failed(s, "the signer") : CMD_OK;
+}
+
+static void stop_signer(struct setup *s)
+{
+	signer_channel_close(&s->control);
+	while (s->signer > 0 && waitpid(s->signer, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static enum err run_step(void *arg, enum err (*run)(struct lane_ctx *, void *), void *run_arg)
 {
 	const struct lane_ctx *inside = arg;
@@ -273,48 +301,14 @@ static enum err run_step(void *arg, enum err (*run)(struct lane_ctx *, void *), 
 	return task.result;
 }
 
-/* The signer as its own process, as in `serve`: private keys exist nowhere else, here neither. */
-static pid_t start_signer(struct setup *s, struct signer_channel *ret_control)
-{
-	int pair[2];
-	pid_t pid;
-
-	if (signer_channel_pair(pair))
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(pair[0]);
-		_exit(signer_run(&s->master, pair[1], NULL, 0));
-	}
-	close(pair[1]);
-	*ret_control = (struct signer_channel){ .fd = pair[0] };
-	return pid;
-}
-
-static enum err open_keyring(struct setup *s, struct db *db, struct signer_channel *control)
+static int make_keys(struct setup *s, struct db *db)
 {
 	struct lane_ctx inside = { .db = db, .env = s->c->env };
 	struct keyring_store store = { .write = run_step, .read = run_step, .arg = &inside };
 	struct keyring *keyring = NULL;
-	enum err e = keyring_open(s->c->env, s->config, &store, control, true, &keyring);
+	enum err e = keyring_open(s->c->env, s->config, &store, &s->control, true, &keyring);
 
 	keyring_free(keyring);
-	return e;
-}
-
-static int make_keys(struct setup *s, struct db *db)
-{
-	struct signer_channel control = { .fd = -1 };
-	pid_t pid = start_signer(s, &control);
-	enum err e;
-
-	if (pid < 0)
-		return failed(s, "the signer");
-	e = open_keyring(s, db, &control);
-	signer_channel_close(&control);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 	if (e)
 		return cmd_fail(s->c, CMD_REFUSED, "the first keys cannot be made (%s)",
 				err_name(e));
@@ -349,6 +343,8 @@ static int make_all(struct setup *s)
 
 	if (!status)
 		status = make_master(s);
+	if (!status)
+		status = start_signer(s);
 	if (!status)
 		status = make_database(s, &db);
 	if (!status)
@@ -385,9 +381,15 @@ static void take_back(const struct setup *s)
 
 int setup_make(struct cmd *c, const struct config *config)
 {
-	struct setup s = { .c = c, .config = config, .dir = config->data_dir.p };
+	struct setup s = {
+		.c = c,
+		.config = config,
+		.dir = config->data_dir.p,
+		.control = { .fd = -1 },
+	};
 	int status = make_all(&s);
 
+	stop_signer(&s);
 	secret_wipe(&s.master);
 	if (status)
 		take_back(&s);
