@@ -26,7 +26,7 @@ enum {
 	ARENAS_KEPT = 64, /* first blocks of 4 KiB: enough for a busy loop, little when idle */
 	EVENTS_MAX = 16,
 	DRAIN_DEFAULT_US = 10 * 1000000,
-	DRAIN_LOOK_US = 100000, /* while draining: is everything done, is the time up? */
+	DRAIN_LOOK_US = 10000, /* while draining: is everything done, is the time up? */
 	NO_SIGNER_FD = -2,	/* nothing was posted; -1 is "no signer" */
 };
 

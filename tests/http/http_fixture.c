@@ -24,6 +24,7 @@ enum { BIG_BODY = 1 << 20, RECV_TIMEOUT_S = 10, FORM_MAX = 64 };
 _Atomic int parked_now;
 _Atomic bool gate_open;
 _Atomic int bodies_run;
+_Atomic int chains_ended;
 
 static char big[BIG_BODY];
 static char answer[ANSWER_MAX];
@@ -96,6 +97,7 @@ static enum err wait_for_gate(struct lane_ctx *ctx, void *arg)
 static enum err parked_once(struct request *rq, enum err result)
 {
 	ck_assert_int_eq(result, ERR_OK);
+	atomic_fetch_add(&chains_ended, 1);
 	return respond_text(rq, 200, "text/plain", STR("waited"));
 }
 
@@ -323,6 +325,7 @@ void house_up(struct house *h, const struct house_options *options)
 	atomic_store(&parked_now, 0);
 	atomic_store(&gate_open, false);
 	atomic_store(&bodies_run, 0);
+	atomic_store(&chains_ended, 0);
 	memset(big, 'b', sizeof(big));
 	ck_assert_int_eq(secret_library_init(), ERR_OK);
 	env_system(&h->env);
@@ -347,6 +350,7 @@ void house_down(struct house *h)
 	worker_join(h->worker);
 	atomic_store(&gate_open, true);
 	pool_stop(h->app.blocking);
+	h->app.blocking = NULL;
 	worker_free(h->worker);
 	/* every request gave back what it held */
 	ck_assert_uint_eq(atomic_load(&h->snapshot.refs), 1);

@@ -52,7 +52,8 @@ void make_certificate(const struct house *h, const char *name, const char *commo
 /* What the waiting operations of GET /park do: they begin, then wait for the gate. */
 extern _Atomic int parked_now; /* begun, not yet let go */
 extern _Atomic bool gate_open;
-extern _Atomic int bodies_run; /* handlers of POST /form that ran */
+extern _Atomic int bodies_run;	 /* handlers of POST /form that ran */
+extern _Atomic int chains_ended; /* last steps of GET /park and /park-twice that ran */
 
 /* A client. All calls fail the test on a timeout of 10 s. */
 int client_connect(const struct house *h);

@@ -69,14 +69,16 @@ START_TEST(a_drain_gives_up_what_takes_too_long)
 {
 	struct house h;
 	int64_t begun;
-	int fd, half;
+	int fd, twice, half;
 
 	house_up(&h, &(struct house_options){ .drain_us = 300000 });
 	half = client_connect(&h);
 	client_send(half, "POST /form HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc");
 	fd = client_connect(&h);
 	client_send(fd, "GET /park HTTP/1.1\r\n" HOST "\r\n");
-	wait_until(&parked_now, 1);
+	twice = client_connect(&h);
+	client_send(twice, "GET /park-twice HTTP/1.1\r\n" HOST "\r\n");
+	wait_until(&parked_now, 2);
 	begun = clock_ms();
 	worker_drain(h.worker);
 	ck_assert_int_eq(status_of(client_rest(fd)), 503);
@@ -84,8 +86,12 @@ START_TEST(a_drain_gives_up_what_takes_too_long)
 	ck_assert_int_lt(clock_ms() - begun, 1000);
 	close(fd);
 	close(half);
-	/* the lane comes back only now, to a worker without a thread */
+	ck_assert_int_eq(status_of(client_rest(twice)), 503);
+	close(twice);
+	/* the lane comes back only now, to a worker without a thread; one wants to park once more
+	 */
 	house_down(&h);
+	ck_assert_int_eq(atomic_load(&chains_ended), 1);
 }
 END_TEST
 
