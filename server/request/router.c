@@ -147,17 +147,6 @@ static void choose(struct request *rq, struct raw_args *ret_args)
 	}
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* RFC 3986 2.1; '+' is itself in a path (3.3). Ids are %x20-7E, so that no NUL, control or line
  * break hides behind an escape. */
 static enum err percent_decode(struct arena *a, struct str raw, struct str *ret_text)
