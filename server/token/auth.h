@@ -1,5 +1,6 @@
 /* Who is calling. auth_client.c: RFC 6749 2.3 on the token, introspection and revocation endpoints.
- * auth_admin.c: the socket's peer, or a bearer token of this server. The first may park. */
+ * auth_admin.c: the socket's peer, or a bearer token of this server. The first may park.
+ * reserved.c: the names that are not everybody's. */
 #ifndef CHANCERY_SERVER_AUTH_H
 #define CHANCERY_SERVER_AUTH_H
 
@@ -15,6 +16,7 @@ enum {
 	ADMIN_SCOPE_APIS = 16,
 	ADMIN_SCOPE_AUDIT = 32,
 	ADMIN_SCOPE_READ = 64,
+	ADMIN_SCOPE_ALL = 127,
 };
 /* Bits of a space-separated scope text; unknown "chancery:*" names and all else count 0. */
 unsigned admin_scope_bits(struct str scope);
