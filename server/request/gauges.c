@@ -84,6 +84,7 @@ enum err gauges_fill(struct request *rq, struct metrics_gauges *ret_gauges)
 	const struct app *app = rq->app;
 	enum err e;
 
+	g->version = CHANCERY_VERSION;
 	g->log_dropped = app->log ? log_dropped(app->log) : 0;
 	g->started_at = app->started_at;
 	g->config_reloaded_at = atomic_load(&app->config_reloaded_at);

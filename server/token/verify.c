@@ -90,10 +90,10 @@ enum err token_verify(struct request *rq, struct str token, struct str aud, stru
 	if (!key)
 		return refuse(rq, "unknown kid");
 	e = jws_verify(&jws, key->public_key);
-	if (e == ERR_NOMEM)
-		return fail(rq, e, "no memory to verify a token");
-	if (e)
+	if (e == ERR_BAD_SIGNATURE || e == ERR_UNSUPPORTED)
 		return refuse(rq, "bad signature");
+	if (e) /* trouble of ours: "no" would be a guess (RFC 7662 2.2 knows none) */
+		return fail(rq, e, "the signature could not be checked");
 	e = check_claims(rq, &jws, aud, ret_jwt);
 	if (e)
 		return e;
