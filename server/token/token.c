@@ -116,6 +116,10 @@ static enum err store_beginning(struct lane_ctx *ctx, void *arg)
 	if (e)
 		return e;
 	b->refusal = gate_subject(&b->client, &b->user, &b->refused);
+	if (!b->refusal && !str_equal(b->user.password, b->issue->user->password)) {
+		b->refused = "the password was changed while it was checked";
+		b->refusal = ERR_INVALID_GRANT;
+	}
 	if (b->refusal)
 		return ERR_OK;
 	if (b->issue->refresh)

@@ -69,6 +69,8 @@ static enum err check_claims(struct request *rq, const struct jws *jws, struct s
 
 	if (v == JWT_OK)
 		return ERR_OK;
+	if (v == JWT_UNREAD)
+		return fail(rq, ERR_NOMEM, "no memory to read a token's claims");
 	if (v == JWT_EXPIRED || v == JWT_NOT_YET || v == JWT_WRONG_AUDIENCE)
 		jwt_done(jwt);
 	return refuse(rq, jwt_verdict_text(v));
