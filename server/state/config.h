@@ -1,6 +1,6 @@
 /* Configuration: one table of options (config_options.c) from which the file, the environment,
- * flags, `config show`, the reference in config/ and reload all read. YAML is read by libyaml here
- * and nowhere else; typing is by the table, never by YAML's guesses.
+ * flags, `config show`, the reference in config/ and reload all read. libyaml is known to
+ * config_yaml.c alone; typing is by the table, never by YAML's guesses.
  *
  * A struct config is immutable once loaded, shared by reference, and replaced whole by SIGHUP. */
 #ifndef CHANCERY_SERVER_CONFIG_H
@@ -108,7 +108,7 @@ AUTO_DEFINE(config)
 /* The table itself, for `config show`, the reference page and completion. */
 struct option_view {
 	const char *name, *type, *fallback, *help;
-	bool reload, secret;
+	bool reload; /* SIGHUP may change it */
 };
 size_t config_option_count(void);
 void config_option(size_t i, struct option_view *ret_view);
