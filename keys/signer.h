@@ -21,6 +21,7 @@ enum {
 	SIGNER_CHANNELS_MAX = 64, /* workers */
 	SIGNER_TIMEOUT_MS = 50,
 	SIGNER_CONTROL_TIMEOUT_MS = 10000,
+	SIGNER_PING_TIMEOUT_MS = 2000,
 	SIGNER_CLOCK_SLACK = 60, /* seconds an iat may be off the signer's own clock */
 	JTI_MAX = 64,
 };
@@ -50,8 +51,7 @@ struct signer_channel {
 	int fd; /* -1: no signer at the moment */
 	uint32_t seq;
 	uint64_t owed_by; /* the socket (its inode) that owes an answer; 0: none */
-	int patience_ms;  /* for signer_sign; 0: SIGNER_TIMEOUT_MS. Tests on a busy machine wait
-			     longer */
+	int patience_ms;  /* 0: the timeouts above. Tests on a busy machine wait longer */
 };
 
 /* A connected pair, close-on-exec: [0] for the server, whose receives give up after
@@ -79,6 +79,9 @@ MUST_CHECK enum err signer_sign(struct signer_channel *ch, enum token_kind kind,
  * the sealed row does not open under this master key; ERR_CONFLICT: not in this order (keys before
  * the root, another root). */
 
+/* Is it there? Waits at most SIGNER_PING_TIMEOUT_MS. ERR_TIMEOUT: it holds its channel and does not
+ * answer, or owes an answer still; only another signer helps. ERR_UNAVAILABLE: it is gone. */
+MUST_CHECK enum err signer_ping(struct signer_channel *ch);
 /* First: makes (sealed_in absent) or opens the root key. Out: the sealed root to be stored when
  * made. */
 MUST_CHECK enum err signer_root(struct signer_channel *ch, uint32_t version, struct str sealed_in,

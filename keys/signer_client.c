@@ -150,7 +150,7 @@ static enum err call(struct signer_channel *ch, struct exchange *x)
 static enum err control(struct signer_channel *ch, struct exchange *x, enum signer_op op)
 {
 	x->in.head.op = (uint8_t)op;
-	x->timeout_ms = SIGNER_CONTROL_TIMEOUT_MS;
+	x->timeout_ms = ch->patience_ms ? ch->patience_ms : SIGNER_CONTROL_TIMEOUT_MS;
 	return call(ch, x);
 }
 
@@ -186,6 +186,15 @@ enum err signer_sign(struct signer_channel *ch, enum token_kind kind, enum alg a
 	copy_z(ret_token->kid, x.out.kid);
 	copy_z(ret_token->jti, x.out.more);
 	return ERR_OK;
+}
+
+enum err signer_ping(struct signer_channel *ch)
+{
+	struct exchange x = { .in = { .head = { .op = SIGNER_OP_PING } },
+			      .timeout_ms = SIGNER_PING_TIMEOUT_MS };
+	enum err e = call(ch, &x);
+
+	return e == ERR_UNAVAILABLE && ch->fd >= 0 ? ERR_TIMEOUT : e;
 }
 
 enum err signer_root(struct signer_channel *ch, uint32_t version, struct str sealed_in,

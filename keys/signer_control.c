@@ -106,6 +106,12 @@ static enum err do_root(struct call *c)
 	return e;
 }
 
+static enum err do_ping(struct call *c)
+{
+	(void)c;
+	return ERR_OK;
+}
+
 static enum err do_policy(struct call *c)
 {
 	return table_policy(&c->s->table, c->in.data, c->in.head.number);
@@ -249,6 +255,7 @@ static const struct op {
 	bool needs_root;
 	bool needs_alg;
 } ops[SIGNER_OP_COUNT] = {
+	[SIGNER_OP_PING] = { do_ping },
 	[SIGNER_OP_ROOT] = { do_root },
 	[SIGNER_OP_POLICY] = { do_policy },
 	[SIGNER_OP_DERIVE] = { do_derive, .needs_root = true },

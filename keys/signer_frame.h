@@ -15,6 +15,7 @@
 enum signer_op {
 	SIGNER_OP_NONE,
 	SIGNER_OP_SIGN,	    /* on signing channels only; data: claims; text: token, more: jti */
+	SIGNER_OP_PING,	    /* nothing in, nothing out; of control channels, like all that follow */
 	SIGNER_OP_ROOT,	    /* version; data: sealed or nothing; more: sealed */
 	SIGNER_OP_POLICY,   /* number: longest ttl; data: issuer */
 	SIGNER_OP_DERIVE,   /* data: label; more: key */

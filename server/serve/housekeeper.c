@@ -59,20 +59,36 @@ static enum err publish(struct housekeeper *h)
 	return snapshot_rebuild(&h->office->app, h->office->db, h->office->config);
 }
 
+/* A signer that holds its channels and answers nothing: to the workers as bad as none, but nobody
+ * sees it die. */
+static void ask_for_signer(struct housekeeper *h)
+{
+	if (h->asked)
+		return;
+	log_say(h->office->app.log, LOG_ERROR, "the signer does not answer", NULL, NULL);
+	h->asked = supervisor_ask_signer(h->supervisor) == ERR_OK;
+}
+
 static void tend_keys(struct housekeeper *h)
 {
 	int64_t next = 0;
 	bool changed = false;
 	enum err e = keyring_tend(h->office->app.keyring, &next, &changed);
 
-	if (e)
+	if (e == ERR_TIMEOUT)
+		ask_for_signer(h);
+	else if (e)
 		complain(h, "key plan could not be followed; will try again", e);
-	if (changed) {
-		e = publish(h);
-		if (e)
-			complain(h, "new keys could not be published; will try again", e);
-		log_say(h->office->app.log, LOG_INFO, "signing keys changed", NULL, NULL);
+	h->unpublished = h->unpublished || changed;
+	if (!h->unpublished)
+		return;
+	e = publish(h);
+	if (e) {
+		complain(h, "new keys could not be published; will try again", e);
+		return;
 	}
+	h->unpublished = false;
+	log_say(h->office->app.log, LOG_INFO, "signing keys changed", NULL, NULL);
 }
 
 struct purge {
@@ -264,6 +280,7 @@ static bool take_signal(struct housekeeper *h)
 static bool take_signer(struct housekeeper *h)
 {
 	struct server_channels fresh;
+	struct signer_channel control;
 	enum err e = supervisor_channel_recv(h->supervisor, &fresh);
 
 	if (e == ERR_NOT_FOUND)
@@ -274,9 +291,9 @@ static bool take_signer(struct housekeeper *h)
 		complain(h, "a new signer's channels could not be taken", e);
 		return true;
 	}
-	close(h->office->control.fd);
-	h->office->control.fd = fresh.control;
-	e = keyring_reload_signer(h->office->app.keyring, &h->office->control);
+	h->asked = false;
+	control = (struct signer_channel){ .fd = fresh.control };
+	e = keyring_reload_signer(h->office->app.keyring, &control);
 	if (e)
 		complain(h, "the new signer could not be loaded", e);
 	listeners_set_signer(h->listeners, &fresh);

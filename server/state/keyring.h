@@ -90,9 +90,11 @@ struct rotate_result {
  * token carries the new kid. `audit` (may be NULL) is written in the same step. */
 MUST_CHECK enum err keyring_rotate(struct keyring *k, enum alg alg, bool force,
 				   const struct audit_row *audit, struct rotate_result *ret_result);
-/* What the plan says is due, and what an earlier failure left. *ret_next: when to come again (wall
- * clock); *ret_changed: there is a new view. Both are set on failure too; after one it does nothing
- * for some seconds. */
+/* What the plan says is due, and what an earlier failure left; and asks the signer for a sign of
+ * life. *ret_next: when to come again (wall clock); *ret_changed: there is a new view. Both are set
+ * on failure too; after one it does nothing for some seconds. ERR_TIMEOUT: the signer hangs, and
+ * only another one helps (server/serve/supervisor.h). ERR_UNAVAILABLE: it is gone, and another will
+ * come. */
 MUST_CHECK enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed);
 /* Policy from a reloaded configuration; takes effect with the next keyring_tend. */
 void keyring_configure(struct keyring *k, const struct config *config);

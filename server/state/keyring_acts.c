@@ -495,8 +495,9 @@ static enum err tend(struct keyring *k)
 		k->stale = true;
 		k->retry_at = 0;
 	}
-	if (k->env->monotonic(k->env) < k->retry_at)
-		return ERR_OK;
+	e = signer_ping(k->control);
+	if (e || k->env->monotonic(k->env) < k->retry_at)
+		return e;
 	s = keyring_settings_get(k);
 	e = keyring_promise(k, &s);
 	if (!e && k->stale)

@@ -11,7 +11,7 @@
 
 #include "base/json.h"
 
-enum { HOUR = 3600, PATIENCE_MS = 10000 /* sanitizers, and other tests at the same time */ };
+enum { HOUR = 3600, PATIENCE_MS = 60000 /* sanitizers, and other tests at the same time */ };
 
 static int64_t shared_now(void *arg)
 {
@@ -36,7 +36,7 @@ static void start(struct signer_fixture *f)
 	int control[2], signing[2], theirs[SIGNER_FIXTURE_LANES];
 
 	ck_assert_int_eq(signer_channel_pair(control), ERR_OK);
-	f->control = (struct signer_channel){ .fd = control[0] };
+	f->control = (struct signer_channel){ .fd = control[0], .patience_ms = PATIENCE_MS };
 	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++) {
 		ck_assert_int_eq(signer_channel_pair(signing), ERR_OK);
 		f->signing[i] = (struct signer_channel){ .fd = signing[0],

@@ -281,6 +281,26 @@ START_TEST(the_control_channel_is_renewed_between_acts)
 }
 END_TEST
 
+START_TEST(a_signer_that_hangs_is_told_from_one_that_is_gone)
+{
+	int status;
+
+	o.signer.control.patience_ms = 0;
+	ck_assert_int_eq(kill(o.signer.pid, SIGSTOP), 0);
+	ck_assert_int_eq(waitpid(o.signer.pid, &status, WUNTRACED), o.signer.pid);
+	ck_assert_int_eq(tend(), ERR_TIMEOUT);
+	ck_assert_int_eq(tend(), ERR_TIMEOUT); /* at once: it owes an answer */
+	signer_fixture_kill(&o.signer);
+	ck_assert_int_eq(tend(), ERR_UNAVAILABLE);
+	ck_assert_int_eq(o.signer.control.fd, -1);
+	signer_fixture_start(&o.signer);
+	signer_fixture_clock(&o.signer, FIXTURE_NOW);
+	OK(keyring_reload_signer(o.keyring, &o.signer.control));
+	OK(tend());
+	assert_signs_with(info_of(KEY_ACTIVE).kid);
+}
+END_TEST
+
 START_TEST(after_a_failure_the_plan_pauses_and_then_goes_on)
 {
 	int64_t next;
@@ -371,6 +391,7 @@ int main(void)
 		a_commit_whose_answer_was_lost_is_found_out,
 		acts_of_many_threads_take_turns_and_readers_do_not_wait,
 		the_control_channel_is_renewed_between_acts,
+		a_signer_that_hangs_is_told_from_one_that_is_gone,
 		after_a_failure_the_plan_pauses_and_then_goes_on,
 #ifdef CHANCERY_FAULTS
 		a_bound_is_durable_before_the_signer_may_use_it,

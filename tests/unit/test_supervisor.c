@@ -407,6 +407,9 @@ START_TEST(channels_travel_whole_and_nothing_stays_open)
 	ck_assert_int_eq(supervisor_channel_recv(pair[1], &got), ERR_SYNTAX);
 	ck_assert_int_eq(send(pair[0], "x", 1, 0), 1);
 	ck_assert_int_eq(supervisor_channel_recv(pair[1], &got), ERR_SYNTAX);
+	/* a count and no descriptors */
+	ck_assert_int_eq(send(pair[0], &(uint32_t){ 2 }, sizeof(uint32_t), 0), sizeof(uint32_t));
+	ck_assert_int_eq(supervisor_channel_recv(pair[1], &got), ERR_SYNTAX);
 	close(pair[0]);
 	ck_assert_int_eq(supervisor_channel_recv(pair[1], &got), ERR_NOT_FOUND);
 	ck_assert_int_eq(supervisor_ask_signer(pair[1]), ERR_NOT_FOUND);
