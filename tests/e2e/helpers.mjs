@@ -156,6 +156,8 @@ export class Server {
 		});
 		this.exited = new Promise((done) =>
 			this.child.once('exit', (status, signal) => done({ status, signal })));
+		/* a test that fails must not be held by what it leaves behind; stop() takes hold again */
+		this.child.unref();
 		return this.child;
 	}
 
@@ -204,6 +206,7 @@ export class Server {
 			this.agent.destroy();
 		if (this.child && this.child.exitCode === null && this.child.signalCode === null)
 			this.child.kill(signal);
+		this.child?.ref();
 		return this.exited;
 	}
 
