@@ -21,7 +21,7 @@ RUN meson setup /build --buildtype=release -Dtests=false && \
 FROM debian:12-slim
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        libsodium23 libssl3 libjansson4 libsqlite3-0 libmicrohttpd12 libgnutls30 libyaml-0-2 \
+        libsodium23 libssl3 libsqlite3-0 libmicrohttpd12 libgnutls30 libyaml-0-2 \
         libcurl4 ca-certificates && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --gid 10001 chancery && \
