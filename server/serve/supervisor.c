@@ -20,7 +20,7 @@
 
 enum {
 	PAUSE_FIRST_MS = 100,
-	PAUSE_DOUBLINGS = 6,
+	PAUSE_DOUBLINGS = 4,  /* to 1.6 s: whatever happens, service is back within two seconds */
 	LIVED_LONG_MS = 5000, /* a child that lived this long died of something new */
 	STATUS_FAULT = 1,
 	STATUS_SIGNAL = 128,
