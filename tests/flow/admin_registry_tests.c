@@ -158,7 +158,7 @@ END_TEST
 START_TEST(disabling_and_deleting_an_api_end_its_tokens)
 {
 	const char *secret = make_client("worker", "orders.read", ORDERS);
-	struct str token = token_of("worker", secret);
+	struct str token = token_of("worker", secret), first = token;
 
 	root_gets(200, METHOD_PATCH, APIS "/orders", "{\"disabled\":true}");
 	ck_assert(!still_active(token));
@@ -169,6 +169,7 @@ START_TEST(disabling_and_deleting_an_api_end_its_tokens)
 	root_gets(200, METHOD_PATCH, APIS "/orders", "{\"disabled\":false}");
 	token = token_of("worker", secret);
 	ck_assert(still_active(token));
+	ck_assert(!still_active(first)); /* enabling brings nothing back */
 	root_gets(204, METHOD_DELETE, APIS "/orders", NULL);
 	ck_assert(!still_active(token));
 	root_gets(404, METHOD_GET, APIS "/orders", NULL);
