@@ -27,7 +27,7 @@ enum {
 	EVENTS_MAX = 16,
 	DRAIN_DEFAULT_US = 10 * 1000000,
 	DRAIN_LOOK_US = 10000, /* while draining: is everything done, is the time up? */
-	NO_SIGNER_FD = -2,	/* nothing was posted; -1 is "no signer" */
+	NO_SIGNER_FD = -2,     /* nothing was posted; -1 is "no signer" */
 };
 
 struct worker {

@@ -1,5 +1,6 @@
-/* Names under "chancery:" and URIs at or below the issuer are reserved. They are told apart here and
- * nowhere else, so that the rules of the token side and of the admin endpoints cannot drift apart. */
+/* Names under "chancery:" and URIs at or below the issuer are reserved. They are told apart here
+ * and nowhere else, so that the rules of the token side and of the admin endpoints cannot drift
+ * apart. */
 #include "server/token/auth.h"
 
 #define RESERVED_PREFIX "chancery:"
