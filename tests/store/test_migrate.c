@@ -500,7 +500,7 @@ int main(void)
 	tcase_add_test(t, a_second_server_is_told_the_pid_of_the_first);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
+	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
 	return failed ? 1 : 0;
