@@ -156,7 +156,7 @@ export class Server {
 		});
 		this.exited = new Promise((done) =>
 			this.child.once('exit', (status, signal) => done({ status, signal })));
-		/* a test that fails must not be held by what it leaves behind; stop() takes hold again */
+		/* a test that fails must not be held by what it leaves behind; stop() and kill() take hold again */
 		this.child.unref();
 		return this.child;
 	}
@@ -212,6 +212,7 @@ export class Server {
 
 	kill() {
 		this.kept = false;
+		this.child?.ref(); /* its end will be waited for */
 		for (const pid of [...this.tree().slice(1), this.child?.pid]) {
 			try {
 				process.kill(pid, 'SIGKILL');
