@@ -44,11 +44,11 @@ async function killed(token, nth) {
 		if (await server.start({ env }).then(() => true, () => false))
 			break;
 		server.kill();
-		await server.exited;
+		await server.stop();
 	}
 	const answers = await Promise.all(Array.from({ length: hands }, () => pull(token)));
 	server.kill();
-	await server.exited;
+	await server.stop();
 	await server.start();
 	return { found: successors(answers), struck: answers.some((answer) => answer.status === 0) };
 }
