@@ -84,12 +84,16 @@ static void take_peer(struct exchange *x, const struct peer *peer, const struct 
 
 	rq->peer_trusted = peer->trusted;
 	rq->peer_uid = peer->uid;
-	if (!peer->is_address) {
+	if (!peer->text[0]) {
 		rq->address = STR("unix");
 		return;
 	}
 	if (proxies)
 		proxies_client(proxies, &peer->address, &x->head, &client);
+	if (!memcmp(&client, &peer->address, sizeof(client))) {
+		rq->address = arena_str(rq->arena, str_z(peer->text));
+		return;
+	}
 	address_write(&client, text);
 	rq->address = arena_str(rq->arena, str_z(text));
 }

@@ -26,9 +26,10 @@ enum {
 /* Who is at the other end of the connection. */
 struct peer {
 	struct address address;
-	bool is_address; /* false: a UNIX socket */
-	bool trusted;	 /* UNIX socket: root or our own user */
-	int64_t uid;	 /* UNIX socket, else -1 */
+	char text[ADDRESS_TEXT_MAX]; /* the same, written once for all requests; "" for no address
+				      */
+	bool trusted;		     /* UNIX socket: root or our own user */
+	int64_t uid;		     /* UNIX socket, else -1 */
 };
 
 struct exchange {

@@ -263,8 +263,8 @@ static void read_peer(struct port *port, struct conn *conn)
 
 	if (port->options.kind == LISTENER_SOCKET)
 		conn->peer.trusted = listen_peer_trusted(conn->fd, &conn->peer.uid);
-	else if (info)
-		conn->peer.is_address = address_of(info->client_addr, &conn->peer.address);
+	else if (info && address_of(info->client_addr, &conn->peer.address))
+		address_write(&conn->peer.address, conn->peer.text);
 }
 
 static struct conn *opened(struct port *port, struct MHD_Connection *c)
