@@ -6,10 +6,10 @@
  * takes the request the connection is suspended; http_finished resumes it and on_request is called
  * that last time again. on_completed ends it.
  *
- * Two faults of 0.9.75 are worked around here: it leaves a TLS connection "ready" while it waits
- * for the rest of a handshake, and a chunk extension that fills the buffer likewise; both ask to be
- * run again at once, for ever. A pass in which nothing happened is therefore followed by a short
- * wait. */
+ * Two faults of the library (0.9.75 and 1.0.1) are worked around here: it leaves a TLS connection
+ * "ready" while it waits for the rest of a handshake, and a chunk extension that fills the buffer
+ * likewise; both ask to be run again at once, for ever. A pass in which nothing happened is
+ * therefore followed by a short wait. */
 #include "server/http/http.h"
 
 #include <limits.h>

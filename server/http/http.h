@@ -21,7 +21,7 @@
 
 enum {
 	/* Each connection costs this as long as it is open; head and answer's head must fit:
-	 * about 6.5 KiB of head. 10,000 idle ones are 90 MB; the library's default of 32 KiB would
+	 * about 7 KiB of head. 10,000 idle ones are 90 MB; the library's default of 32 KiB would
 	 * be 300. */
 	HTTP_MEMORY_PUBLIC = 8192,
 	/* Few connections, and bearer tokens: HTTP_HEADERS_MAX fits, and is then the limit. */
