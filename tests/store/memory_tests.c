@@ -200,9 +200,11 @@ START_TEST(an_operation_without_memory_leaves_no_trace)
 	before = trace();
 	do {
 		e = attempt(operations[_i], ++k);
-		if (!e)
+		if (vfs_fault_passed(VFS_ALLOC) < k)
 			break;
-		IS(ERR_NOMEM, e);
+		/* the engine may do without that memory; SQLite 3.46 does more often than 3.40 */
+		if (e)
+			IS(ERR_NOMEM, e);
 		db_rollback(fx.db);
 		ck_assert(!db_in_transaction(fx.db));
 		ck_assert_int_eq(trace(), before);

@@ -245,7 +245,7 @@ START_TEST(a_signature_without_memory_fails_cleanly)
 	made.es256 = signed_token(KEY_EC_1, HEADER, CLAIMS);
 	made.rs256 = signed_token(KEY_RSA_2048, "{\"alg\":\"RS256\",\"typ\":\"at+jwt\"}", CLAIMS);
 	ck_assert_uint_gt(fail_each(verify_es256, OR_CRYPTO), 30);
-	ck_assert_uint_gt(fail_each(verify_rs256, OR_CRYPTO), 30);
+	ck_assert_uint_gt(fail_each(verify_rs256, OR_CRYPTO), 20);
 	jwk_free(made.ec);
 	jwk_free(made.rsa);
 	free(made.es256);
