@@ -237,6 +237,16 @@ static void reload(struct house *h, const char *crt_name, const char *key_name, 
 	ck_assert(e == ERR_OK || strstr(fault.text, h->dir));
 }
 
+/* OpenSSL 3.0 prints "CN = first", 3.5 "CN=first". */
+static bool shows_name(const char *text, const char *name)
+{
+	char spaced[32], tight[32];
+
+	snprintf(spaced, sizeof(spaced), "CN = %s", name);
+	snprintf(tight, sizeof(tight), "CN=%s", name);
+	return strstr(text, spaced) || strstr(text, tight);
+}
+
 START_TEST(certificates_are_replaced_whole_or_not_at_all)
 {
 	char command[256];
@@ -251,9 +261,9 @@ START_TEST(certificates_are_replaced_whole_or_not_at_all)
 	reload(&h, "broken.crt", "second.key", ERR_SYNTAX);
 	reload(&h, "second.crt", "empty.key", ERR_SYNTAX);
 	reload(&h, "second.crt", "first.key", ERR_CONFLICT);
-	ck_assert_ptr_nonnull(strstr(over_tls(&h, "", TLS_REQUEST), "CN = first"));
+	ck_assert(shows_name(over_tls(&h, "", TLS_REQUEST), "first"));
 	reload(&h, "second.crt", "second.key", ERR_OK);
-	ck_assert_ptr_nonnull(strstr(over_tls(&h, "", TLS_REQUEST), "CN = second"));
+	ck_assert(shows_name(over_tls(&h, "", TLS_REQUEST), "second"));
 	ck_assert_int_gt(tls_expires_at(h.tls), h.env.now(&h.env));
 	house_down(&h);
 }
