@@ -188,14 +188,6 @@ static bool prepare(EVP_PKEY_CTX *ctx, EVP_PKEY *pkey)
 		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1);
 }
 
-/* A P-256 signature of ours (its encoding and range are checked before) is refused by OpenSSL
- * without a word; a word means that it could not judge, of which OpenSSL 3.5 does not always say
- * that it was memory. RSA says a word also when the padding is wrong. */
-static enum err verdict_of_no(EVP_PKEY *pkey)
-{
-	return EVP_PKEY_is_a(pkey, "EC") && ERR_peek_error() ? ERR_CRYPTO : ERR_BAD_SIGNATURE;
-}
-
 /* Both our algorithms sign the SHA-256 of the signing input. We hash it ourselves: EVP_DigestVerify
  * copies its context before the last step, and when there is no memory for that, says "bad". */
 static enum err verify_digest(EVP_PKEY *pkey, struct str input, struct str signature)
@@ -203,16 +195,22 @@ static enum err verify_digest(EVP_PKEY *pkey, struct str input, struct str signa
 	unsigned char digest[32];
 	EVP_PKEY_CTX *ctx;
 	enum err result = ERR_OK;
+	int fits;
 
 	ERR_clear_error(); /* what is in the queue afterwards is about this signature */
 	if (EVP_Digest(input.p, input.n, digest, NULL, EVP_sha256(), NULL) != 1)
 		return openssl_error(ERR_CRYPTO);
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-	if (!ctx || !prepare(ctx, pkey))
+	if (!ctx || !prepare(ctx, pkey)) {
 		result = openssl_error(ERR_CRYPTO);
-	else if (EVP_PKEY_verify(ctx, (const unsigned char *)signature.p, signature.n, digest,
-				 sizeof(digest)) != 1)
-		result = openssl_error(verdict_of_no(pkey));
+	} else {
+		fits = EVP_PKEY_verify(ctx, (const unsigned char *)signature.p, signature.n, digest,
+				       sizeof(digest));
+		/* 0 is "does not fit"; below it nothing was judged, and 3.5 does not always say
+		 * that it was for want of memory */
+		if (fits != 1)
+			result = openssl_error(fits == 0 ? ERR_BAD_SIGNATURE : ERR_CRYPTO);
+	}
 	EVP_PKEY_CTX_free(ctx);
 	return result;
 }
