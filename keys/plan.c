@@ -24,6 +24,28 @@ bool key_state_by_name(struct str name, enum key_state *ret_state)
 	return false;
 }
 
+static const char *const origin_names[KEY_ORIGIN_COUNT] = {
+	[KEY_ORIGIN_INIT] = "init",	[KEY_ORIGIN_SCHEDULE] = "schedule",
+	[KEY_ORIGIN_MANUAL] = "manual", [KEY_ORIGIN_EMERGENCY] = "emergency",
+	[KEY_ORIGIN_IMPORT] = "import",
+};
+
+const char *key_origin_name(enum key_origin o)
+{
+	return (unsigned)o < KEY_ORIGIN_COUNT ? origin_names[o] : "unknown";
+}
+
+bool key_origin_by_name(struct str name, enum key_origin *ret_origin)
+{
+	for (unsigned o = 0; o < KEY_ORIGIN_COUNT; o++) {
+		if (str_equal_z(name, origin_names[o])) {
+			*ret_origin = (enum key_origin)o;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int64_t later(int64_t a, int64_t b)
 {
 	return a > b ? a : b;

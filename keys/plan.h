@@ -15,18 +15,33 @@ enum key_state { KEY_STANDBY, KEY_ACTIVE, KEY_RETIRING, KEY_REMOVED, KEY_REVOKED
 const char *key_state_name(enum key_state s);
 bool key_state_by_name(struct str name, enum key_state *ret_state);
 
+enum key_origin {
+	KEY_ORIGIN_INIT,
+	KEY_ORIGIN_SCHEDULE,
+	KEY_ORIGIN_MANUAL,
+	KEY_ORIGIN_EMERGENCY,
+	KEY_ORIGIN_IMPORT, /* of a former server: its tokens carry no jti of ours */
+	KEY_ORIGIN_COUNT
+};
+const char *key_origin_name(enum key_origin o);
+bool key_origin_by_name(struct str name, enum key_origin *ret_origin);
+
 struct key_info {
 	char kid[KID_MAX + 1];
 	enum alg alg;
 	enum key_state state;
+	enum key_origin origin;
+	bool forced;	      /* signs, or signed, before it was ready */
+	int64_t root_version; /* whose labels seal it and make its tokens' jti */
 	int64_t created_at;
 	int64_t publish_at;  /* first moment a JWKS may have held it */
 	int64_t ready_at;    /* stored: publish_at + the longest freshness ever promised + skew */
 	int64_t activate_at; /* planned while standby, real afterwards */
 	int64_t retire_at;   /* when it stopped signing */
 	int64_t remove_at;   /* when it leaves the JWKS */
-	int64_t exp_bound;   /* no token under it expires later */
-	int64_t last_exp;    /* exact, known once retiring; 0 before */
+	int64_t revoked_at;
+	int64_t exp_bound; /* no token under it expires later */
+	int64_t last_exp;  /* exact, known once retiring; 0 before */
 };
 
 struct key_policy {

@@ -49,9 +49,12 @@ enum {
 	BLOCKING_QUEUE_MAX = 256,
 
 	/* access tokens */
-	ACCESS_TTL_MIN = 10,
+	ACCESS_TTL_MIN = 5, /* below it a token dies on its way */
 	ACCESS_TTL_MAX =
 		86400, /* a stolen token lives no longer; keys and revocations are kept for it */
+
+	/* signing keys */
+	KEYS_REMEMBERED_MAX = 256, /* removed ones: a year of them, turned over daily */
 
 	/* refresh tokens */
 	REFRESH_RETRY_MAX = 100, /* lost answers and parallel tabs per generation */

@@ -54,11 +54,16 @@ static enum err step_rotate(struct lane_ctx *ctx, void *arg)
 {
 	struct act *a = arg;
 	int64_t old_bound = a->active ? a->active->info.exp_bound : 0;
+	const struct key_promotion p = { .alg = a->alg,
+					 .kid = str_z(a->standby->info.kid),
+					 .exp_bound = a->bound,
+					 .now = a->now,
+					 .forced = a->now < a->standby->info.ready_at };
 
 	return conclude(ctx, a,
-			store_key_rotate(ctx->db, a->alg, str_z(a->standby->info.kid), a->bound,
+			store_key_rotate(ctx->db, &p,
 					 key_plan_remove_at(&a->settings.policy, old_bound),
-					 &a->fresh, a->now));
+					 &a->fresh));
 }
 
 static enum err step_settle(struct lane_ctx *ctx, void *arg)
@@ -160,7 +165,7 @@ enum err keyring_make_key(struct keyring *k, enum alg alg, struct arena *arena, 
 	struct buf public_jwk, sealed;
 	enum err e;
 
-	*row = (struct key_row){ .info = { .alg = alg } };
+	*row = (struct key_row){ .info = { .alg = alg, .root_version = k->root_version } };
 	buf_init(&public_jwk, arena, PUBLIC_JWK_MAX);
 	buf_init(&sealed, arena, SEALED_MAX);
 	e = signer_generate(k->control, alg, row->info.kid, &public_jwk, &sealed);
@@ -181,6 +186,7 @@ static enum err make_standby(struct act *a, int64_t from)
 		return e;
 	a->now = keyring_now(a->k); /* making it took a while, and it is published from now on */
 	info->state = KEY_STANDBY;
+	info->origin = KEY_ORIGIN_SCHEDULE;
 	info->created_at = a->now;
 	info->publish_at = a->now;
 	info->ready_at = a->now + a->k->freshness + policy->skew;

@@ -137,16 +137,18 @@ SQL sql_revocation_page[] = "SELECT kind, value, iat_max, keep_until FROM revoca
 /* ---- keys ---- */
 
 #define KEY_COLUMNS                                                                                \
-	"kid, alg, state, created_at, publish_at, ready_at, activate_at, retire_at, remove_at, "   \
-	"exp_bound, last_exp, public_jwk, sealed"
+	"kid, alg, state, origin, root_version, forced, created_at, publish_at, ready_at, "        \
+	"activate_at, retire_at, remove_at, revoked_at, exp_bound, last_exp, public_jwk, sealed"
 SQL sql_key_list[] = "SELECT " KEY_COLUMNS " FROM keys ORDER BY kid";
-SQL sql_key_insert[] = "INSERT INTO keys (" KEY_COLUMNS ") VALUES "
-		       "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+SQL sql_key_insert[] =
+	"INSERT INTO keys (" KEY_COLUMNS ") VALUES "
+	"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 SQL sql_key_retire[] =
 	"UPDATE keys SET state = 'retiring', retire_at = $2, remove_at = $3, sealed = $4 "
 	"WHERE alg = $1 AND state = 'active'";
-SQL sql_key_promote[] = "UPDATE keys SET state = 'active', activate_at = $3, exp_bound = $4 "
-			"WHERE kid = $1 AND alg = $2 AND state = 'standby'";
+SQL sql_key_promote[] =
+	"UPDATE keys SET state = 'active', activate_at = $3, exp_bound = $4, forced = $5 "
+	"WHERE kid = $1 AND alg = $2 AND state = 'standby'";
 SQL sql_key_bound[] =
 	"UPDATE keys SET exp_bound = CASE WHEN exp_bound < $2 THEN $2 ELSE exp_bound END "
 	"WHERE kid = $1 AND state = 'active'";
@@ -157,6 +159,14 @@ SQL sql_key_settle[] =
 	"WHERE kid = $1 AND state = 'retiring'";
 SQL sql_key_remove[] =
 	"UPDATE keys SET state = 'removed', remove_at = $2 WHERE kid = $1 AND state = 'retiring'";
+SQL sql_key_revoke[] = "UPDATE keys SET state = 'revoked', revoked_at = $2, "
+		       "retire_at = CASE WHEN retire_at > 0 THEN retire_at ELSE $2 END, "
+		       "remove_at = $2, sealed = $3 WHERE kid = $1 AND state <> 'revoked'";
+/* What a removed key was is told for a while; a revoked one is told for ever. */
+SQL sql_key_forget[] = "DELETE FROM keys WHERE state = 'removed' AND kid NOT IN "
+		       "(SELECT kid FROM keys WHERE state = 'removed' "
+		       "ORDER BY remove_at DESC, kid LIMIT $1)";
+SQL sql_root_list[] = "SELECT version, sealed FROM roots ORDER BY version";
 SQL sql_root_get[] = "SELECT version, sealed FROM roots ORDER BY version DESC LIMIT 1";
 SQL sql_root_put[] = "INSERT INTO roots (version, sealed, created_at) VALUES ($1, $2, $3) "
 		     "ON CONFLICT (version) DO UPDATE SET sealed = excluded.sealed";

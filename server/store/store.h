@@ -232,16 +232,39 @@ struct key_row {
 MUST_CHECK enum err store_keys(struct db *db, struct arena *a, struct key_row **ret_rows,
 			       size_t *ret_count);
 MUST_CHECK enum err store_key_insert(struct db *db, const struct key_row *row);
-/* Promotes `next` (a standby), retires the active key of the alg if there is one, inserts `fresh`
- * as the new standby: all or nothing. ERR_CONFLICT when the states are not what they must be. */
-MUST_CHECK enum err store_key_rotate(struct db *db, enum alg alg, struct str next,
-				     int64_t exp_bound, int64_t retired_remove_at,
-				     const struct key_row *fresh, int64_t now);
+/* A standby that signs from `now` on. */
+struct key_promotion {
+	enum alg alg;
+	struct str kid;
+	int64_t exp_bound;
+	int64_t now;
+	bool forced; /* before its ready_at */
+};
+/* Where no key of the alg is active. ERR_CONFLICT when the states are not what they must be. */
+MUST_CHECK enum err store_key_promote(struct db *db, const struct key_promotion *p);
+/* Retires the active key of the alg if there is one, promotes the standby, inserts `fresh` as the
+ * new one: all or nothing. ERR_CONFLICT as above. */
+MUST_CHECK enum err store_key_rotate(struct db *db, const struct key_promotion *p,
+				     int64_t retired_remove_at, const struct key_row *fresh);
+/* A key of a former server, retiring or active; an active one retires ours. ERR_CONFLICT: its kid
+ * is taken. */
+MUST_CHECK enum err store_key_import(struct db *db, const struct key_row *row,
+				     int64_t retired_remove_at, int64_t now);
+/* From any state, with its private half. ERR_NOT_FOUND: no such key, or revoked already. */
+MUST_CHECK enum err store_key_revoke(struct db *db, struct str kid, int64_t now);
 MUST_CHECK enum err store_key_bound(struct db *db, struct str kid, int64_t exp_bound);
 /* After the switch: the exact latest expiry of a retiring key; never raises. */
 MUST_CHECK enum err store_key_settle(struct db *db, struct str kid, int64_t last_exp,
 				     int64_t remove_at);
+/* Forgets all but the last KEYS_REMEMBERED_MAX removed keys, too. */
 MUST_CHECK enum err store_key_remove(struct db *db, struct str kid, int64_t now);
+struct root_row {
+	int64_t version;
+	struct str sealed;
+};
+/* In order of version. */
+MUST_CHECK enum err store_roots(struct db *db, struct arena *a, struct root_row **ret_rows,
+				size_t *ret_count);
 /* ERR_NOT_FOUND before init. */
 MUST_CHECK enum err store_root_get(struct db *db, struct arena *a, int64_t *ret_version,
 				   struct str *ret_sealed);

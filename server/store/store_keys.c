@@ -9,23 +9,27 @@ static enum err read_key(struct arena *a, struct db_stmt *s, struct key_row *row
 	struct str kid = db_str(s, 0);
 	struct key_info info = {
 		.alg = alg_by_name(db_str(s, 1)),
-		.created_at = db_i64(s, 3),
-		.publish_at = db_i64(s, 4),
-		.ready_at = db_i64(s, 5),
-		.activate_at = db_i64(s, 6),
-		.retire_at = db_i64(s, 7),
-		.remove_at = db_i64(s, 8),
-		.exp_bound = db_i64(s, 9),
-		.last_exp = db_i64(s, 10),
+		.root_version = db_i64(s, 4),
+		.forced = db_i64(s, 5) != 0,
+		.created_at = db_i64(s, 6),
+		.publish_at = db_i64(s, 7),
+		.ready_at = db_i64(s, 8),
+		.activate_at = db_i64(s, 9),
+		.retire_at = db_i64(s, 10),
+		.remove_at = db_i64(s, 11),
+		.revoked_at = db_i64(s, 12),
+		.exp_bound = db_i64(s, 13),
+		.last_exp = db_i64(s, 14),
 	};
 
 	if (kid.n > KID_MAX || info.alg == ALG_UNKNOWN ||
-	    !key_state_by_name(db_str(s, 2), &info.state))
+	    !key_state_by_name(db_str(s, 2), &info.state) ||
+	    !key_origin_by_name(db_str(s, 3), &info.origin))
 		return ERR_CORRUPT;
 	memcpy(info.kid, kid.p, kid.n);
 	row->info = info;
-	row->public_jwk = store_text(a, s, 11);
-	row->sealed = store_text(a, s, 12);
+	row->public_jwk = store_text(a, s, 15);
+	row->sealed = store_text(a, s, 16);
 	return ERR_OK;
 }
 
@@ -63,16 +67,20 @@ enum err store_key_insert(struct db *db, const struct key_row *row)
 	db_bind_str(s, 1, str_z(info->kid));
 	store_bind_alg(s, 2, info->alg);
 	db_bind_str(s, 3, str_z(key_state_name(info->state)));
-	db_bind_i64(s, 4, info->created_at);
-	db_bind_i64(s, 5, info->publish_at);
-	db_bind_i64(s, 6, info->ready_at);
-	db_bind_i64(s, 7, info->activate_at);
-	db_bind_i64(s, 8, info->retire_at);
-	db_bind_i64(s, 9, info->remove_at);
-	db_bind_i64(s, 10, info->exp_bound);
-	db_bind_i64(s, 11, info->last_exp);
-	store_bind_text(s, 12, row->public_jwk);
-	db_bind_bytes(s, 13, row->sealed.p, row->sealed.n);
+	db_bind_str(s, 4, str_z(key_origin_name(info->origin)));
+	db_bind_i64(s, 5, info->root_version);
+	db_bind_i64(s, 6, info->forced);
+	db_bind_i64(s, 7, info->created_at);
+	db_bind_i64(s, 8, info->publish_at);
+	db_bind_i64(s, 9, info->ready_at);
+	db_bind_i64(s, 10, info->activate_at);
+	db_bind_i64(s, 11, info->retire_at);
+	db_bind_i64(s, 12, info->remove_at);
+	db_bind_i64(s, 13, info->revoked_at);
+	db_bind_i64(s, 14, info->exp_bound);
+	db_bind_i64(s, 15, info->last_exp);
+	store_bind_text(s, 16, row->public_jwk);
+	db_bind_bytes(s, 17, row->sealed.p, row->sealed.n);
 	return db_run(s, NULL);
 }
 
@@ -91,7 +99,7 @@ static enum err retire_active(struct db *db, enum alg alg, int64_t remove_at, in
 	return db_run(s, NULL);
 }
 
-static enum err promote(struct db *db, enum alg alg, struct str kid, int64_t exp_bound, int64_t now)
+enum err store_key_promote(struct db *db, const struct key_promotion *p)
 {
 	struct db_stmt *s;
 	int64_t changed;
@@ -99,26 +107,65 @@ static enum err promote(struct db *db, enum alg alg, struct str kid, int64_t exp
 
 	if (e)
 		return e;
-	db_bind_str(s, 1, kid);
-	store_bind_alg(s, 2, alg);
-	db_bind_i64(s, 3, now);
-	db_bind_i64(s, 4, exp_bound);
+	db_bind_str(s, 1, p->kid);
+	store_bind_alg(s, 2, p->alg);
+	db_bind_i64(s, 3, p->now);
+	db_bind_i64(s, 4, p->exp_bound);
+	db_bind_i64(s, 5, p->forced);
 	e = db_run(s, &changed);
 	return e || changed == 1 ? e : ERR_CONFLICT;
 }
 
 /* In this order, because constraints hold after every statement. */
-enum err store_key_rotate(struct db *db, enum alg alg, struct str next, int64_t exp_bound,
-			  int64_t retired_remove_at, const struct key_row *fresh, int64_t now)
+enum err store_key_rotate(struct db *db, const struct key_promotion *p, int64_t retired_remove_at,
+			  const struct key_row *fresh)
 {
 	enum err e;
 
-	if (fresh->info.state != KEY_STANDBY || fresh->info.alg != alg)
+	if (fresh->info.state != KEY_STANDBY || fresh->info.alg != p->alg)
 		return ERR_CONFLICT;
-	e = retire_active(db, alg, retired_remove_at, now);
+	e = retire_active(db, p->alg, retired_remove_at, p->now);
 	if (!e)
-		e = promote(db, alg, next, exp_bound, now);
+		e = store_key_promote(db, p);
 	return e ? e : store_key_insert(db, fresh);
+}
+
+enum err store_key_import(struct db *db, const struct key_row *row, int64_t retired_remove_at,
+			  int64_t now)
+{
+	enum err e = ERR_OK;
+
+	if (row->info.state == KEY_ACTIVE)
+		e = retire_active(db, row->info.alg, retired_remove_at, now);
+	return e ? e : store_key_insert(db, row);
+}
+
+enum err store_key_revoke(struct db *db, struct str kid, int64_t now)
+{
+	struct db_stmt *s;
+	int64_t changed;
+	enum err e = db_stmt(db, sql_key_revoke, &s);
+
+	if (e)
+		return e;
+	db_bind_str(s, 1, kid);
+	db_bind_i64(s, 2, now);
+	db_bind_bytes(s, 3, NULL, 0);
+	e = db_run(s, &changed);
+	if (e)
+		return e;
+	return changed ? ERR_OK : ERR_NOT_FOUND;
+}
+
+static enum err forget_removed(struct db *db)
+{
+	struct db_stmt *s;
+	enum err e = db_stmt(db, sql_key_forget, &s);
+
+	if (e)
+		return e;
+	db_bind_i64(s, 1, KEYS_REMEMBERED_MAX);
+	return db_run(s, NULL);
 }
 
 /* Runs an update of one key: $1 is the kid, the others as given (0: not a parameter). */
@@ -153,7 +200,31 @@ enum err store_key_settle(struct db *db, struct str kid, int64_t last_exp, int64
 
 enum err store_key_remove(struct db *db, struct str kid, int64_t now)
 {
-	return update_key(db, sql_key_remove, kid, now, NULL);
+	enum err e = update_key(db, sql_key_remove, kid, now, NULL);
+
+	return e ? e : forget_removed(db);
+}
+
+static void read_root(struct arena *a, struct db_stmt *s, void *row)
+{
+	struct root_row *r = row;
+
+	*r = (struct root_row){ .version = db_i64(s, 0), .sealed = store_text(a, s, 1) };
+}
+
+enum err store_roots(struct db *db, struct arena *a, struct root_row **ret_rows, size_t *ret_count)
+{
+	struct store_rows rows = { .arena = a, .size = sizeof(struct root_row) };
+	struct db_stmt *s;
+	enum err e = db_stmt(db, sql_root_list, &s);
+
+	if (!e)
+		e = store_collect(s, &rows, read_root);
+	if (e)
+		return e;
+	*ret_rows = rows.rows;
+	*ret_count = rows.count;
+	return ERR_OK;
 }
 
 enum err store_root_get(struct db *db, struct arena *a, int64_t *ret_version,

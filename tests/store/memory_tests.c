@@ -2,6 +2,8 @@
  * that is too small: it says so, a rollback leaves no trace, and the next try works. */
 #include "tests/store/suites.h"
 
+#include <stdio.h>
+
 #include "tests/helpers/vfs_fault.h"
 
 enum { ALLOCATIONS_MAX = 2000 };
@@ -84,15 +86,29 @@ static enum err begin_a_login(void)
 	return store_login_create(fx.db, &l);
 }
 
+static struct key_row a_standby(const char *kid)
+{
+	struct key_row row = { .info = { .alg = ALG_ES256,
+					 .state = KEY_STANDBY,
+					 .root_version = 1,
+					 .publish_at = 1,
+					 .ready_at = 1 },
+			       .public_jwk = STR("{}"),
+			       .sealed = STR("s") };
+
+	snprintf(row.info.kid, sizeof(row.info.kid), "%s", kid);
+	return row;
+}
+
 static enum err rotate_keys(void)
 {
-	struct key_row standby = { .info = { .kid = "k1", .alg = ALG_ES256, .state = KEY_STANDBY },
-				   .sealed = STR("s") };
-	struct key_row next = { .info = { .kid = "k2", .alg = ALG_ES256, .state = KEY_STANDBY },
-				.sealed = STR("s") };
+	const struct key_row standby = a_standby("k1"), next = a_standby("k2");
+	const struct key_promotion p = {
+		.alg = ALG_ES256, .kid = STR("k1"), .exp_bound = 9, .now = LATER
+	};
 	enum err e = store_key_insert(fx.db, &standby);
 
-	return e ? e : store_key_rotate(fx.db, ALG_ES256, STR("k1"), 9, 9, &next, LATER);
+	return e ? e : store_key_rotate(fx.db, &p, 9, &next);
 }
 
 static enum err list_keys(void)

@@ -16,6 +16,7 @@ enum { LATER = FIXTURE_NOW + 50, UNTIL = FIXTURE_NOW + 5000 };
 TCase *client_tests(void);
 TCase *user_tests(void);
 TCase *login_tests(void);
+TCase *key_tests(void);
 TCase *record_tests(void);
 TCase *memory_tests(void);
 

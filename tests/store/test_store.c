@@ -138,8 +138,8 @@ enum err create_user(const char *id, const char *name)
 
 int main(void)
 {
-	TCase *(*const cases[])(void) = { client_tests, user_tests, login_tests, record_tests,
-					  memory_tests };
+	TCase *(*const cases[])(void) = { client_tests, user_tests,   login_tests,
+					  key_tests,	record_tests, memory_tests };
 	Suite *s = suite_create("store");
 	SRunner *r;
 	int failed;
