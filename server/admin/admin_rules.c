@@ -169,8 +169,7 @@ enum err admin_check_alg(const struct config *config, struct str name, enum alg 
 enum err admin_check_ttl(int64_t seconds, int64_t *ret_seconds, struct admin_fault *fault)
 {
 	if (seconds < ACCESS_TTL_MIN || seconds > ACCESS_TTL_MAX)
-		return admin_unprocessable(fault, "/access_ttl",
-					   "must be from 10 to 86400 seconds");
+		return admin_unprocessable(fault, "/access_ttl", "must be from 5 to 86400 seconds");
 	*ret_seconds = seconds;
 	return ERR_OK;
 }

@@ -14,6 +14,7 @@
 
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_LOGFMT };
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum key_probe { KEY_PROBE_AUTO, KEY_PROBE_OFF };
 enum log_access { LOG_ACCESS_ALL, LOG_ACCESS_ERRORS, LOG_ACCESS_MODIFYING, LOG_ACCESS_OFF };
 
 struct str_list {
@@ -46,15 +47,17 @@ struct config {
 		struct str path; /* derived: DIR/db/chancery.db */
 	} storage;
 	struct {
-		int64_t access_ttl, client_credentials_ttl, refresh_ttl, refresh_max, refresh_retry,
-			nbf_skew;
+		int64_t access_ttl, client_credentials_ttl, max_ttl, refresh_ttl, refresh_max,
+			refresh_retry, nbf_skew;
 		enum alg alg;
 		struct str default_audience;
 	} tokens;
 	struct {
 		enum alg algs[ALG_COUNT];
 		size_t alg_count;
-		int64_t rotate_every, jwks_max_age;
+		int64_t rotate_every, jwks_max_age, clock_skew, wait_max, max_rate;
+		enum key_probe probe;
+		struct str_list consumers; /* "name=address" or "name=network" */
 		struct str master_key_file;
 		bool master_key_ours; /* DIR/master.key, by default */
 	} keys;

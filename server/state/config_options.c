@@ -362,8 +362,8 @@ static bool is_network(struct str text)
 	return text.n <= 3 && !str_to_i64(text, 0, memchr(host.p, ':', host.n) ? 128 : 32, &bits);
 }
 
-static enum err read_networks(const struct option_row *row, const struct option_text *text,
-			      struct option_target *t)
+static enum err keep_list(const struct option_row *row, const struct option_text *text,
+			  struct option_target *t)
 {
 	struct str_list *list = place(row, t->config);
 	struct str *items = arena_array(t->arena, text->count + 1, sizeof(*items));
@@ -371,15 +371,49 @@ static enum err read_networks(const struct option_row *row, const struct option_
 	if (!items)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < text->count; i++) {
-		if (!is_network(text->items[i]))
-			return must_be(
-				t, "a list of IP addresses and networks, like 10.0.0.0/8 or ::1");
 		items[i] = arena_str(t->arena, text->items[i]);
 		if (!items[i].p)
 			return ERR_NOMEM;
 	}
 	*list = (struct str_list){ .items = items, .count = text->count };
 	return ERR_OK;
+}
+
+static enum err read_networks(const struct option_row *row, const struct option_text *text,
+			      struct option_target *t)
+{
+	for (size_t i = 0; i < text->count; i++) {
+		if (!is_network(text->items[i]))
+			return must_be(
+				t, "a list of IP addresses and networks, like 10.0.0.0/8 or ::1");
+	}
+	return keep_list(row, text, t);
+}
+
+/* "name=network": who is meant is decided here, never by what a fetcher says of itself. */
+static bool is_consumer(struct str text)
+{
+	const char *equals = text.n ? memchr(text.p, '=', text.n) : NULL;
+	struct str name = equals ? str_n(text.p, (size_t)(equals - text.p)) : STR_NONE;
+
+	if (name.n == 0 || name.n > LABEL_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] <= ' ' || name.p[i] > '~')
+			return false;
+	}
+	return is_network(str_n(equals + 1, text.n - name.n - 1));
+}
+
+static enum err read_consumers(const struct option_row *row, const struct option_text *text,
+			       struct option_target *t)
+{
+	for (size_t i = 0; i < text->count; i++) {
+		if (!is_consumer(text->items[i]))
+			return must_be(t, "a list of name=address or name=network, like "
+					  "gateway=10.0.0.7");
+	}
+	return keep_list(row, text, t);
 }
 
 static void write_list(const struct option_row *row, const struct config *c, struct buf *out)
@@ -406,6 +440,8 @@ static const struct option_kind kind_address_or_off = { "address:port or off", f
 							read_address_or_off, write_text };
 static const struct option_kind kind_networks = { "list of addresses and networks", true,
 						  read_networks, write_list };
+static const struct option_kind kind_consumers = { "list of name=address or name=network", true,
+						   read_consumers, write_list };
 static const struct option_kind kind_workers = { "auto or a number", false, read_workers,
 						 write_workers };
 static const struct option_kind kind_count = { "number", false, read_count, write_count };
@@ -418,6 +454,7 @@ static const struct option_kind kind_algs = { "list of ES256 and RS256", true, r
 
 static const char *const level_words[] = { "debug", "info", "warn", "error", NULL };
 static const char *const format_words[] = { "json", "logfmt", NULL };
+static const char *const probe_words[] = { "auto", "off", NULL };
 static const char *const access_words[] = { "all", "errors", "modifying", "off", NULL };
 
 #define MINUTE 60
@@ -468,6 +505,10 @@ const struct option_row option_rows[] = {
 	{ "tokens.client_credentials_ttl", &kind_duration, AT(tokens.client_credentials_ttl), "10m",
 	  .min = ACCESS_TTL_MIN, .max = ACCESS_TTL_MAX, RELOAD,
 	  .help = "Lifetime of access tokens that clients get for themselves." },
+	{ "tokens.max_ttl", &kind_duration, AT(tokens.max_ttl), "24h", .min = ACCESS_TTL_MIN,
+	  .max = ACCESS_TTL_MAX,
+	  .help = "No access token lives longer, whatever options, clients and apis say; keys stay "
+		  "published for it." },
 	{ "tokens.refresh_ttl", &kind_duration, AT(tokens.refresh_ttl), "14d", .min = 1,
 	  .max = 3650 * DAY, RELOAD,
 	  .help = "A login ends when its refresh token is not used for this long." },
@@ -495,6 +536,22 @@ const struct option_row option_rows[] = {
 	{ "keys.jwks_max_age", &kind_duration, AT(keys.jwks_max_age), "15m", .min = 1, .max = DAY,
 	  RELOAD,
 	  .help = "How long verifiers may keep the key set; at most half of keys.rotate_every." },
+	{ "keys.clock_skew", &kind_duration, AT(keys.clock_skew), "60s", .min = 0,
+	  .max = 60 * MINUTE, RELOAD,
+	  .help = "How far verifiers' clocks may be off; keys are published so much earlier and "
+		  "longer." },
+	{ "keys.wait_max", &kind_duration, AT(keys.wait_max), "24h", .min = 0, .max = 30 * DAY,
+	  RELOAD,
+	  .help = "A scheduled rotation waits at most this long for verifiers that do not hold the "
+		  "next key yet." },
+	{ "keys.probe", &kind_word, AT(keys.probe), "auto", .words = probe_words, RELOAD,
+	  .help = "auto fetches the key set through the issuer's URL before a scheduled rotation; "
+		  "off does not." },
+	{ "keys.consumers", &kind_consumers, AT(keys.consumers), "", RELOAD,
+	  .help = "Verifiers that fetch the key set, by address; a scheduled rotation waits for "
+		  "them." },
+	{ "keys.max_rate", &kind_count, AT(keys.max_rate), "50000", .min = 0, .max = 10000000,
+	  RELOAD, .help = "Tokens a second that the signer signs at most; 0 is no limit." },
 	{ "keys.master_key_file", &kind_path, AT(keys.master_key_file), "DIR/master.key",
 	  .help = "32 bytes that seal everything else. $CREDENTIALS_DIRECTORY/master.key takes the "
 		  "default's place where it is present." },

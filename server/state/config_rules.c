@@ -7,6 +7,10 @@
 #include "server/state/config_draft.h"
 #include "server/state/config_options.h"
 
+/* Half of what verifiers must be able to read in one set (lib/jose/jwk.h): the rest is for keys
+ * that are turned over by hand and for keys of former servers. */
+enum { CONFIG_KEYS_MAX = 32 };
+
 static enum err issuer_is_set(const struct config *c, struct config_fault *fault)
 {
 	if (c->issuer.n)
@@ -102,9 +106,17 @@ static enum err rotation_is_slow_enough(const struct config *c, struct config_fa
 		(long long)c->keys.jwks_max_age, 2 * (long long)c->keys.jwks_max_age);
 }
 
-/* A key stays published until the last token under it has expired. A lifetime above the rotation
- * period would pile up retiring keys without a bound that the key set could hold. */
-static enum err lifetimes_fit_rotation(const struct config *c, struct config_fault *fault)
+/* How many keys may have to be published at one moment: a key stays until the last token under it
+ * has expired, and each period adds one to those that wait for that. */
+static int64_t keys_published(const struct config *c, int64_t ttl)
+{
+	int64_t waiting = (ttl + c->keys.clock_skew + c->keys.rotate_every - 1) /
+			  c->keys.rotate_every;
+
+	return (int64_t)c->keys.alg_count * (2 + waiting);
+}
+
+static enum err lifetimes_fit_keys(const struct config *c, struct config_fault *fault)
 {
 	const struct {
 		const char *name;
@@ -115,13 +127,30 @@ static enum err lifetimes_fit_rotation(const struct config *c, struct config_fau
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].ttl > c->keys.rotate_every)
-			return config_faulty(
-				fault,
-				"%s: longer than keys.rotate_every, which the key plan can not "
-				"cover; make it at most %llds, or rotate_every longer",
-				rows[i].name, (long long)c->keys.rotate_every);
+		if (rows[i].ttl > c->tokens.max_ttl)
+			return config_faulty(fault,
+					     "%s: longer than tokens.max_ttl, the longest any "
+					     "token lives; make it at most %llds",
+					     rows[i].name, (long long)c->tokens.max_ttl);
 	}
+	if (keys_published(c, c->tokens.max_ttl) > CONFIG_KEYS_MAX)
+		return config_faulty(
+			fault,
+			"tokens.max_ttl: with keys.rotate_every %llds, %lld keys would be "
+			"published "
+			"at a time, and %d is what the key plan can cover; make it at most %llds, "
+			"or "
+			"rotate_every longer",
+			(long long)c->keys.rotate_every,
+			(long long)keys_published(c, c->tokens.max_ttl), CONFIG_KEYS_MAX,
+			(long long)(c->keys.rotate_every *
+					    (CONFIG_KEYS_MAX / (int64_t)c->keys.alg_count - 2) -
+				    c->keys.clock_skew));
+	return ERR_OK;
+}
+
+static enum err logins_outlive_their_tokens(const struct config *c, struct config_fault *fault)
+{
 	if (c->tokens.refresh_ttl > c->tokens.refresh_max)
 		return config_faulty(
 			fault,
@@ -144,8 +173,13 @@ static enum err default_alg_has_keys(const struct config *c, struct config_fault
 enum err config_check_serve(const struct config *c, struct config_fault *ret_fault)
 {
 	static enum err (*const rules[])(const struct config *, struct config_fault *) = {
-		issuer_is_set,	       issuer_is_https,		tls_has_both_files,
-		listeners_are_covered, rotation_is_slow_enough, lifetimes_fit_rotation,
+		issuer_is_set,
+		issuer_is_https,
+		tls_has_both_files,
+		listeners_are_covered,
+		rotation_is_slow_enough,
+		lifetimes_fit_keys,
+		logins_outlive_their_tokens,
 		default_alg_has_keys,
 	};
 

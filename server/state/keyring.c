@@ -38,16 +38,23 @@ void keyring_counts(struct keyring *k, struct keyring_counts *ret_counts)
 
 /* ---- settings ---- */
 
-/* Any client or api may be given a lifetime up to ACCESS_TTL_MAX at any time, so that is what the
- * plan covers, whatever the options say today. */
+static int64_t bound_step(int64_t rotate_every)
+{
+	if (rotate_every >= KEYRING_BOUND_STEP)
+		return KEYRING_BOUND_STEP;
+	return rotate_every < KEYRING_BOUND_STEP_MIN ? KEYRING_BOUND_STEP_MIN : rotate_every;
+}
+
+/* Any client or api may be given a lifetime up to tokens.max_ttl at any time, so that is what the
+ * plan covers, whatever the other options say today. */
 void keyring_settings_read(const struct config *config, struct keyring_settings *ret_settings)
 {
 	struct keyring_settings s = {
 		.policy = { .rotate_every = config->keys.rotate_every,
 			    .jwks_max_age = config->keys.jwks_max_age,
-			    .longest_ttl = ACCESS_TTL_MAX,
-			    .skew = KEYRING_SKEW,
-			    .bound_step = KEYRING_BOUND_STEP },
+			    .longest_ttl = config->tokens.max_ttl,
+			    .skew = config->keys.clock_skew,
+			    .bound_step = bound_step(config->keys.rotate_every) },
 		.alg_count = config->keys.alg_count,
 		.default_alg = config->tokens.alg,
 	};

@@ -22,9 +22,10 @@
 #include "server/store/store.h"
 
 enum {
-	KEYRING_SKEW = 60, /* verifiers' clocks, and the signer's own allowance for iat */
-	KEYRING_BOUND_STEP =
-		3600, /* a crash keeps a key this much longer; a write an hour is the price */
+	/* how far ahead exp_bound is raised: a crash keeps a key this much longer, and a write an
+	 * hour is the price */
+	KEYRING_BOUND_STEP = 3600,
+	KEYRING_BOUND_STEP_MIN = 30, /* of periods so short that an hour would be many */
 };
 
 struct keyring;

@@ -192,7 +192,7 @@ static enum err find_alg(struct request *rq, struct target *t)
 	return ERR_OK;
 }
 
-/* The smallest set on client and apis, else the default. */
+/* The smallest set on client and apis, else the default; never more than the keys are kept for. */
 static void find_ttl(struct request *rq, int64_t fallback, struct target *t)
 {
 	int64_t ttl = rq->client->access_ttl;
@@ -201,6 +201,8 @@ static void find_ttl(struct request *rq, int64_t fallback, struct target *t)
 		if (t->apis[i]->access_ttl && (!ttl || t->apis[i]->access_ttl < ttl))
 			ttl = t->apis[i]->access_ttl;
 	t->ttl = ttl ? ttl : fallback;
+	if (t->ttl > rq->snapshot->config->tokens.max_ttl)
+		t->ttl = rq->snapshot->config->tokens.max_ttl;
 }
 
 enum err token_resolve(struct request *rq, struct str bound_audience, struct str bound_scope,

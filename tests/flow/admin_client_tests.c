@@ -103,7 +103,7 @@ static const struct {
 	{ "{\"client_id\":\"x\",\"public\":true,\"client_secret\":\"abcdefghijklmnopqrstuvwxyz\"}",
 	  "/client_secret" },
 	{ "{\"client_id\":\"x\",\"public_password\":true}", "/public_password" },
-	{ "{\"client_id\":\"x\",\"access_ttl\":9}", "/access_ttl" },
+	{ "{\"client_id\":\"x\",\"access_ttl\":4}", "/access_ttl" },
 	{ "{\"client_id\":\"x\",\"access_ttl\":86401}", "/access_ttl" },
 	{ "{\"client_id\":\"x\",\"access_ttl\":0}", "/access_ttl" },
 	{ "{\"client_id\":\"x\",\"access_ttl\":-1}", "/access_ttl" },

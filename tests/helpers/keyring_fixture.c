@@ -54,11 +54,12 @@ void configure(void)
 {
 	o.config = (struct config){
 		.issuer = STR(FIXTURE_ISSUER),
-		.tokens = { .alg = ALG_ES256 },
+		.tokens = { .alg = ALG_ES256, .max_ttl = ACCESS_TTL_MAX },
 		.keys = { .algs = { ALG_ES256 },
 			  .alg_count = 1,
 			  .rotate_every = PERIOD,
-			  .jwks_max_age = MAX_AGE },
+			  .jwks_max_age = MAX_AGE,
+			  .clock_skew = KEYRING_SKEW },
 	};
 }
 
