@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "server/cmd/cmd.h"
-#include "server/cmd/cmd_http.h"
+#include "server/state/http_client.h"
 
 /* {"issuer","client_id","client_secret"}, as `client create -o json` prints it. */
 struct credentials {

@@ -1,13 +1,15 @@
-/* A thin skin over libcurl's easy interface, opened at run time (cmd_http.h says why). */
-#include "server/cmd/cmd_http.h"
+/* A thin skin over libcurl's easy interface, opened at run time (the header says why). */
+#include "server/state/http_client.h"
 
 #include <dlfcn.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include <curl/curl.h>
 
-enum { HTTP_TIMEOUT_S = 30, HTTP_CONNECT_TIMEOUT_S = 5, HTTP_HEADERS_TEXT_MAX = 16384 };
+enum { HTTP_TIMEOUT_MS = 30000, HTTP_CONNECT_TIMEOUT_MS = 5000, HTTP_HEADERS_TEXT_MAX = 16384 };
 
 /* What we call, under libcurl's own signatures. */
 struct curl_calls {
@@ -16,6 +18,8 @@ struct curl_calls {
 	CURLcode (*easy_setopt)(CURL *curl, CURLoption option, ...);
 	CURLcode (*easy_perform)(CURL *curl);
 	CURLcode (*easy_getinfo)(CURL *curl, CURLINFO info, ...);
+	CURLHcode (*easy_header)(CURL *curl, const char *name, size_t index, unsigned origin,
+				 int request, struct curl_header **ret_header);
 	void (*easy_cleanup)(CURL *curl);
 	const char *(*easy_strerror)(CURLcode code);
 	struct curl_slist *(*slist_append)(struct curl_slist *list, const char *text);
@@ -31,6 +35,7 @@ static const struct {
 	{ "curl_easy_setopt", offsetof(struct curl_calls, easy_setopt) },
 	{ "curl_easy_perform", offsetof(struct curl_calls, easy_perform) },
 	{ "curl_easy_getinfo", offsetof(struct curl_calls, easy_getinfo) },
+	{ "curl_easy_header", offsetof(struct curl_calls, easy_header) },
 	{ "curl_easy_cleanup", offsetof(struct curl_calls, easy_cleanup) },
 	{ "curl_easy_strerror", offsetof(struct curl_calls, easy_strerror) },
 	{ "curl_slist_append", offsetof(struct curl_calls, slist_append) },
@@ -75,7 +80,7 @@ static const char *open_library(struct http_client *client)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !client->library; i++)
 		client->library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
 	if (!client->library)
-		return "this command needs libcurl (libcurl.so.4): install libcurl4";
+		return "libcurl (libcurl.so.4) is needed for this: install libcurl4";
 	if (!load_symbols(client))
 		return "the libcurl that is installed lacks what we need";
 	if (client->lib.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -113,20 +118,32 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	return x->body.err ? 0 : size * n;
 }
 
-static size_t on_header(char *p, size_t size, size_t n, void *arg)
+/* Of the answer itself: neither of interim ones nor of what follows the body. */
+static struct str field(struct exchange *x, const char *name)
 {
-	struct exchange *x = arg;
-	struct str line = str_n(p, size * n), value;
+	struct curl_header *found;
+	struct str text = STR_NONE;
+	struct buf b;
+	size_t i = 0;
 
-	if (line.n > 5 && str_case_equal(str_n(p, 5), STR("ETag:"))) {
-		value = str_n(p + 5, line.n - 5);
-		while (value.n && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == '\n'))
-			value.n--;
-		value = str_trim(value);
-		if (value.n < HTTP_ETAG_MAX)
-			snprintf(x->answer->etag, HTTP_ETAG_MAX, "%.*s", STR_ARG(value));
+	buf_init(&b, x->arena, HTTP_FIELD_MAX);
+	while (x->lib->easy_header(x->curl, name, i, CURLH_HEADER, -1, &found) == CURLHE_OK) {
+		buf_z(&b, i++ ? ", " : "");
+		buf_z(&b, found->value);
 	}
-	return line.n;
+	if (i == 0)
+		return STR_NONE;
+	return buf_end(&b, &text) ? STR("") : text;
+}
+
+static void take_fields(struct exchange *x, const struct http_call *call)
+{
+	struct str etag = field(x, "ETag");
+
+	if (etag.n < HTTP_ETAG_MAX)
+		snprintf(x->answer->etag, HTTP_ETAG_MAX, "%.*s", STR_ARG(etag));
+	for (size_t i = 0; i < call->field_count; i++)
+		call->fields[i].value = field(x, call->fields[i].name);
 }
 
 static void header(struct exchange *x, const char *name, struct str value)
@@ -175,6 +192,52 @@ static void set_credentials(struct exchange *x, const struct http_call *call)
 	SET(x, CURLOPT_PASSWORD, password.p);
 }
 
+static bool is_loopback(const struct sockaddr *address)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+
+	if (address->sa_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* Asked with the address itself: what a name means is not known before. */
+static curl_socket_t open_local(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	(void)arg;
+	if (purpose != CURLSOCKTYPE_IPCXN || !is_loopback(&a->addr))
+		return CURL_SOCKET_BAD;
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+static bool is_https(const struct http_call *call)
+{
+	return strncmp(call->url, "https:", 6) == 0;
+}
+
+static void set_way(struct exchange *x, const struct http_call *call)
+{
+	if (call->socket)
+		SET(x, CURLOPT_UNIX_SOCKET_PATH, call->socket);
+	/* $http_proxy would carry what is meant for this machine to another one, in the clear */
+	if (call->direct || !is_https(call))
+		SET(x, CURLOPT_PROXY, "");
+	if (call->direct && !is_https(call))
+		SET(x, CURLOPT_OPENSOCKETFUNCTION, open_local);
+	if (call->ca_file)
+		SET(x, CURLOPT_CAINFO, call->ca_file);
+}
+
+static void set_limits(struct exchange *x, const struct http_call *call)
+{
+	long ms = call->timeout_ms ? call->timeout_ms : HTTP_TIMEOUT_MS;
+
+	SET(x, CURLOPT_TIMEOUT_MS, ms);
+	SET(x, CURLOPT_CONNECTTIMEOUT_MS,
+	    ms < HTTP_CONNECT_TIMEOUT_MS ? ms : HTTP_CONNECT_TIMEOUT_MS);
+}
+
 static void set_all(struct exchange *x, const struct http_call *call)
 {
 	SET(x, CURLOPT_ERRORBUFFER, x->why);
@@ -184,19 +247,11 @@ static void set_all(struct exchange *x, const struct http_call *call)
 	SET(x, CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(x, CURLOPT_FOLLOWLOCATION, 0L);
 	SET(x, CURLOPT_NOSIGNAL, 1L);
-	SET(x, CURLOPT_TIMEOUT, (long)HTTP_TIMEOUT_S);
-	SET(x, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_TIMEOUT_S);
+	SET(x, CURLOPT_QUICK_EXIT, 1L); /* a name server that hangs does not hold up the answer */
 	SET(x, CURLOPT_WRITEFUNCTION, on_body);
 	SET(x, CURLOPT_WRITEDATA, x);
-	SET(x, CURLOPT_HEADERFUNCTION, on_header);
-	SET(x, CURLOPT_HEADERDATA, x);
-	if (call->socket)
-		SET(x, CURLOPT_UNIX_SOCKET_PATH, call->socket);
-	/* $http_proxy would carry what is meant for this machine to another one, in the clear */
-	if (strncmp(call->url, "https:", 6) != 0)
-		SET(x, CURLOPT_PROXY, "");
-	if (call->ca_file)
-		SET(x, CURLOPT_CAINFO, call->ca_file);
+	set_way(x, call);
+	set_limits(x, call);
 	set_body(x, call);
 	set_credentials(x, call);
 	if (call->if_match.p)
@@ -204,7 +259,7 @@ static void set_all(struct exchange *x, const struct http_call *call)
 	SET(x, CURLOPT_HTTPHEADER, x->headers);
 }
 
-static enum err perform(struct exchange *x, char why[HTTP_WHY_MAX])
+static enum err perform(struct exchange *x, const struct http_call *call, char why[HTTP_WHY_MAX])
 {
 	CURLcode code = x->lib->easy_perform(x->curl);
 	long status = 0;
@@ -218,6 +273,9 @@ static enum err perform(struct exchange *x, char why[HTTP_WHY_MAX])
 	if (x->lib->easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
 		return ERR_INTERNAL;
 	x->answer->status = (int)status;
+	take_fields(x, call);
+	if (arena_failed(x->arena))
+		return ERR_NOMEM;
 	return buf_end(&x->body, &x->answer->body);
 }
 
@@ -232,9 +290,9 @@ enum err http_send(struct http_client *client, struct arena *a, const struct htt
 	x.curl = x.lib->easy_init();
 	if (!x.curl)
 		return ERR_NOMEM;
-	buf_init(&x.body, a, HTTP_ANSWER_MAX);
+	buf_init(&x.body, a, call->body_max ? call->body_max : HTTP_ANSWER_MAX);
 	set_all(&x, call);
-	e = x.failed || arena_failed(a) ? ERR_NOMEM : perform(&x, why);
+	e = x.failed || arena_failed(a) ? ERR_NOMEM : perform(&x, call, why);
 	x.lib->slist_free_all(x.headers);
 	x.lib->easy_cleanup(x.curl);
 	return e;
