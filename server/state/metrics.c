@@ -222,3 +222,9 @@ void count_http_refused(struct metrics_shard *s)
 	if (s)
 		add(&s->cells[CELL_HTTP_REFUSED], 1);
 }
+
+void count_probe(struct metrics_shard *s, unsigned verdict)
+{
+	if (s && verdict < PROBES_COUNTED)
+		add(&s->cells[CELL_PROBES + verdict], 1);
+}

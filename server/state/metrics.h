@@ -35,6 +35,7 @@ void count_rate_limited(struct metrics_shard *s);
 void count_audit(struct metrics_shard *s, bool ok);
 void count_jwks(struct metrics_shard *s, bool not_modified);
 void count_http_refused(struct metrics_shard *s); /* refused below us by the HTTP library */
+void count_probe(struct metrics_shard *s, unsigned verdict); /* enum probe_verdict */
 
 /* Values that are read when asked for: filled by the caller of metrics_render. */
 struct metrics_gauges {

@@ -47,6 +47,7 @@ VALUES(auth_value, "unknown", "client_secret_basic", "client_secret_post", "none
 VALUES(outcome_value, "failure", "success")
 VALUES(jwks_value, "full", "304")
 VALUES(active_value, "false", "true")
+VALUES(probe_value, "holds", "lacks", "failed")
 
 #define NO_LABEL { NULL, 1, NULL }
 
@@ -101,6 +102,11 @@ const struct family metrics_families[FAMILY_COUNT] = {
 	[FAMILY_HTTP_REFUSED] = { "chancery_http_malformed_total",
 				  "Requests refused by the HTTP library before they had a route.",
 				  CELL_HTTP_REFUSED, NO_LABEL, NO_LABEL },
+	[FAMILY_PROBES] = { "chancery_keys_probe_total",
+			    "Looks at the published key set from outside.",
+			    CELL_PROBES,
+			    { "result", PROBES_COUNTED, probe_value },
+			    NO_LABEL },
 };
 
 /* ---- text ---- */

@@ -16,6 +16,7 @@
 enum {
 	GRANTS_COUNTED = 8,	  /* the last stands for "none that we have" */
 	AUTH_METHODS_COUNTED = 4, /* enum auth_method */
+	PROBES_COUNTED = 3,	  /* enum probe_verdict */
 	ERRORS_COUNTED = ERR_COUNT - ERR_WIRE - 1,
 	BUCKETS_MAX = 14, /* without +Inf */
 	SERIES_MAX = 128, /* (listener, route, method) that one thread has seen */
@@ -35,6 +36,7 @@ enum family_id {
 	FAMILY_AUDIT,
 	FAMILY_AUDIT_ERRORS,
 	FAMILY_HTTP_REFUSED,
+	FAMILY_PROBES,
 	FAMILY_COUNT
 };
 
@@ -65,7 +67,8 @@ enum {
 	CELL_AUDIT = CELL_RATE_LIMITED + 1,
 	CELL_AUDIT_ERRORS = CELL_AUDIT + 1,
 	CELL_HTTP_REFUSED = CELL_AUDIT_ERRORS + 1,
-	CELL_COUNT = CELL_HTTP_REFUSED + 1
+	CELL_PROBES = CELL_HTTP_REFUSED + 1,
+	CELL_COUNT = CELL_PROBES + PROBES_COUNTED
 };
 
 struct bounds {

@@ -83,6 +83,8 @@ static void count_some(struct metrics_shard *s)
 	count_audit(s, false);
 	count_jwks(s, true);
 	count_http_refused(s);
+	count_probe(s, 1);
+	count_probe(s, 3);
 }
 
 START_TEST(counts_of_all_threads_are_summed_and_labelled)
@@ -118,6 +120,9 @@ START_TEST(counts_of_all_threads_are_summed_and_labelled)
 		"chancery_token_errors_total{grant_type=\"password\",error=\"server\"} 2",
 		"chancery_client_auth_total{method=\"client_secret_basic\",outcome=\"success\"} 2",
 		"chancery_client_auth_total{method=\"unknown\",outcome=\"failure\"} 2",
+		"chancery_keys_probe_total{result=\"holds\"} 0",
+		"chancery_keys_probe_total{result=\"lacks\"} 2",
+		"chancery_keys_probe_total{result=\"failed\"} 0",
 		"chancery_password_verifications_total{outcome=\"success\"} 2",
 		"chancery_password_verify_duration_seconds_bucket{le=\"0.02\"} 2",
 		"chancery_password_verify_duration_seconds_sum 0.030000",
