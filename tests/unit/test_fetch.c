@@ -164,15 +164,31 @@ END_TEST
 
 /* ---- where it goes ---- */
 
-START_TEST(plain_http_stays_on_this_machine)
+static void must_not_go(const char *url)
 {
 	struct fetch_answer a;
 
-	/* an address of nobody (RFC 5737): not even asked, or it would take the whole time */
-	fetch_free(fetch_with(NULL, "http://192.0.2.1/", PATIENT_MS, 1000, &a));
+	fetch_free(fetch_with(NULL, url, PATIENT_MS, 1000, &a));
 	ck_assert_int_eq(a.outcome, FETCH_NO_ANSWER);
-	fetch_free(fetch_with(NULL, "http://[2001:db8::1]/", PATIENT_MS, 1000, &a));
-	ck_assert_int_eq(a.outcome, FETCH_NO_ANSWER);
+}
+
+START_TEST(plain_http_goes_to_loopback_addresses_only)
+{
+	struct fetch_answer a;
+	struct web_stub w;
+	char url[64];
+
+	web_stub_start(&w, GOOD, WEB_CLOSE);
+	must_not_go("http://192.0.2.1/"); /* addresses of nobody: RFC 5737, 3849 */
+	must_not_go("http://[2001:db8::1]/");
+	/* the kernel would take this to our own server; it is no loopback address all the same */
+	snprintf(url, sizeof(url), "http://0.0.0.0:%d/", w.port);
+	must_not_go(url);
+	ck_assert_int_eq(atomic_load(&w.script->requests), 0);
+	snprintf(url, sizeof(url), "http://localhost:%d/", w.port);
+	fetch_free(fetch_with(NULL, url, PATIENT_MS, 1000, &a));
+	ck_assert_int_eq(a.outcome, FETCH_ANSWERED);
+	web_stub_stop(&w);
 }
 END_TEST
 
@@ -369,7 +385,7 @@ int main(void)
 		the_fields_that_matter_come_along,
 		a_body_of_just_the_limit_is_taken_and_one_more_byte_is_not,
 		the_largest_answer_fits_a_frame,
-		plain_http_stays_on_this_machine,
+		plain_http_goes_to_loopback_addresses_only,
 		a_closed_port_is_no_answer,
 		proxies_of_the_environment_are_not_used,
 		a_certificate_must_be_signed_by_one_we_trust,
