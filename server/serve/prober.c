@@ -170,6 +170,13 @@ static void learn(struct prober *p, const struct probe_target *t, const struct p
 	}
 }
 
+static void let_go(struct prober *p)
+{
+	for (size_t i = 0; i < ALG_COUNT; i++)
+		p->known[i].pending = false;
+	fetch_free(TAKE(p->fetch));
+}
+
 static void judge(struct prober *p, const struct probe_target *t, const struct fetch_answer *a)
 {
 	struct probe_result r;
@@ -177,9 +184,7 @@ static void judge(struct prober *p, const struct probe_target *t, const struct f
 	probe_judge(a, t, p->asked_at, &r);
 	tell(p, t, &r);
 	learn(p, t, &r);
-	for (size_t i = 0; i < ALG_COUNT; i++)
-		p->known[i].pending = false;
-	fetch_free(TAKE(p->fetch));
+	let_go(p);
 }
 
 static void judge_nothing(struct prober *p, const struct probe_target *t, const char *why)
@@ -253,7 +258,7 @@ void prober_tick(struct prober *p, const struct probe_target *target)
 {
 	p->held_back = 0;
 	if (!target) {
-		fetch_free(TAKE(p->fetch));
+		let_go(p);
 		return;
 	}
 	if (p->fetch)

@@ -286,6 +286,8 @@ START_TEST(turned_off_in_the_middle_of_a_look_it_lets_go)
 	prober_tick(s.prober, NULL);
 	ck_assert_uint_eq(prober_held_back(s.prober), 0);
 	ck_assert_int_eq(prober_fd(s.prober), -1);
+	ck_assert_uint_eq(tick(&s), 0); /* on again: nothing is under way */
+	ck_assert_int_eq(s.children, 1);
 	scene_down(&s);
 }
 END_TEST
