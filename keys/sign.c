@@ -3,6 +3,7 @@
 #include "keys/sign.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -137,9 +138,19 @@ enum err signing_key_pkcs8(const struct signing_key *key, struct buf *out)
 	return out->err;
 }
 
-enum err signing_key_public(const struct signing_key *key, struct jwk **ret_key)
+enum err signing_key_check(const struct signing_key *key)
 {
-	return jwk_from_pkey(key->pkey, STR_NONE, ret_key);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+	bool good = ctx && EVP_PKEY_check(ctx) > 0;
+
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+	return good ? ERR_OK : ERR_UNSUPPORTED;
+}
+
+enum err signing_key_public(const struct signing_key *key, struct str kid, struct jwk **ret_key)
+{
+	return jwk_from_pkey(key->pkey, kid, ret_key);
 }
 
 enum alg signing_key_alg(const struct signing_key *key)

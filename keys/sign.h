@@ -18,8 +18,12 @@ AUTO_DEFINE(signing_key)
 
 /* Wipe the buffer. */
 MUST_CHECK enum err signing_key_pkcs8(const struct signing_key *key, struct buf *out);
-/* New public half; kid is the thumbprint. Caller frees. */
-MUST_CHECK enum err signing_key_public(const struct signing_key *key, struct jwk **ret_key);
+/* Do its parts fit together? For keys that others made; RSA takes as long as making one.
+ * ERR_UNSUPPORTED. */
+MUST_CHECK enum err signing_key_check(const struct signing_key *key);
+/* New public half; kid as given, or the thumbprint if absent. Caller frees. */
+MUST_CHECK enum err signing_key_public(const struct signing_key *key, struct str kid,
+				       struct jwk **ret_key);
 enum alg signing_key_alg(const struct signing_key *key);
 
 /* A thread's prepared state for one key; not shared. Saves 6 to 17 % of a signature. */

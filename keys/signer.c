@@ -4,7 +4,6 @@
 
 #include <sodium.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -32,30 +31,30 @@ static int64_t system_now(void *arg)
 	return ts.tv_sec;
 }
 
-static void close_all(int control, const int *channels, size_t count)
+static void close_all(const struct signer_lines *lines)
 {
-	close(control);
-	for (size_t i = 0; i < count; i++)
-		close(channels[i]);
+	close(lines->control);
+	if (lines->custody >= 0)
+		close(lines->custody);
+	for (size_t i = 0; i < lines->count; i++)
+		close(lines->signing[i]);
 }
 
 static void signer_free(struct signer *s)
 {
+	signer_making_done(s);
 	table_done(&s->table);
 	sodium_free(s->secrets); /* wipes */
 	free(s);
 }
 
-static enum err signer_new(const struct secret *master, const struct signer_clock *clock,
+static enum err signer_new(const struct signer_masters *masters, const struct signer_clock *clock,
 			   struct signer **ret_signer)
 {
 	struct signer *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return ERR_NOMEM;
-	s->master = master;
-	mlock(master,
-	      sizeof(*master)); /* locks are not inherited; refused, it may be swapped, no more */
 	s->clock = *clock;
 	s->secrets = sodium_malloc(sizeof(*s->secrets));
 	if (!s->secrets || table_init(&s->table)) {
@@ -63,47 +62,54 @@ static enum err signer_new(const struct secret *master, const struct signer_cloc
 		free(s);
 		return ERR_NOMEM;
 	}
-	*s->secrets = (struct signer_secrets){ 0 };
+	*s->secrets = (struct signer_secrets){ .masters = *masters };
+	if (crypto_box_keypair(s->secrets->import_public, s->secrets->import_private)) {
+		signer_free(s);
+		return ERR_CRYPTO;
+	}
 	*ret_signer = s;
 	return ERR_OK;
 }
 
 /* The lanes own their descriptors from here on, started or not. */
-static bool serve(struct signer *s, int control, const int *channels, size_t count)
+static bool serve(struct signer *s, const struct signer_lines *lines)
 {
 	struct signing_lane *lanes[SIGNER_CHANNELS_MAX] = { NULL };
 	bool clean = true;
 
-	for (size_t i = 0; i < count; i++) {
-		if (signing_lane_start(s, channels[i], i, &lanes[i]))
+	for (size_t i = 0; i < lines->count; i++) {
+		if (signing_lane_start(s, lines->signing[i], i, &lanes[i]))
 			clean = false;
 	}
-	clean = clean && signer_control_serve(s, control);
-	for (size_t i = 0; i < count; i++)
+	clean = clean && signer_control_serve(s, lines->control, lines->custody);
+	for (size_t i = 0; i < lines->count; i++)
 		signing_lane_stop(lanes[i]);
-	close(control);
+	close(lines->control);
+	if (lines->custody >= 0)
+		close(lines->custody);
 	return clean;
 }
 
-int signer_run_at(const struct secret *master, int control, const int *channels, size_t count,
+int signer_run_at(struct signer_masters *masters, const struct signer_lines *lines,
 		  const struct signer_clock *clock)
 {
-	struct signer *s;
-	bool clean;
+	struct signer *s = NULL;
+	bool clean = lines->count <= SIGNER_CHANNELS_MAX && confine() && !secret_library_init() &&
+		     !signer_new(masters, clock, &s);
 
-	if (count > SIGNER_CHANNELS_MAX || !confine() || secret_library_init() ||
-	    signer_new(master, clock, &s)) {
-		close_all(control, channels, count);
+	wipe(masters, sizeof(*masters));
+	if (!clean) {
+		close_all(lines);
 		return EXIT_FAULT;
 	}
-	clean = serve(s, control, channels, count);
+	clean = serve(s, lines);
 	signer_free(s);
 	return clean ? EXIT_CLOSED : EXIT_FAULT;
 }
 
-int signer_run(const struct secret *master, int control, const int *channels, size_t count)
+int signer_run(struct signer_masters *masters, const struct signer_lines *lines)
 {
 	const struct signer_clock clock = { .now = system_now };
 
-	return signer_run_at(master, control, channels, count, &clock);
+	return signer_run_at(masters, lines, &clock);
 }

@@ -1,14 +1,16 @@
-/* The signer: a process of its own that alone holds master key, root key and private signing keys.
- * It has no network, no files and no database; it answers fixed frames on socket pairs.
+/* The signer: a process of its own that alone holds root key and private signing keys, and with the
+ * supervisor the master key. It has no network, no files and no database; it answers fixed frames
+ * on socket pairs.
  *
  * What crosses: sealed rows go in (the server reads them from the database and cannot open them),
  * tokens and derived keys come out. The signer builds the JOSE header, takes the kid from the key
  * that signs, appends the jti as the payload's last claim and computes its MAC.
  *
- * Two kinds of channel: one `control` channel (load, generate, switch, derive: one caller at a
- * time), and one `signing` channel per worker, served by a thread of its own in the signer. A
- * request frame is one SOCK_SEQPACKET message and gets exactly one answer. A frame that is
- * malformed closes its channel. */
+ * Three kinds of channel: one `control` channel (load, generate, switch, derive: one caller at a
+ * time), one `signing` channel per worker, served by a thread of its own in the signer, and the
+ * `custody` line to the supervisor, on which a new master key comes. A request frame is one
+ * SOCK_SEQPACKET message and gets exactly one answer. A frame that is malformed closes its
+ * channel. */
 #ifndef CHANCERY_KEYS_SIGNER_H
 #define CHANCERY_KEYS_SIGNER_H
 
@@ -23,20 +25,35 @@ enum {
 	SIGNER_CONTROL_TIMEOUT_MS = 10000,
 	SIGNER_PING_TIMEOUT_MS = 2000,
 	SIGNER_CLOCK_SLACK = 60, /* seconds an iat may be off the signer's own clock */
+	SIGNER_ROOTS_MAX = 8, /* a new root is a rare event; old ones leave with the last token */
 	JTI_MAX = 64,
 };
 
+/* The master key, and the one that will take its place once everything is sealed under it. */
+struct signer_masters {
+	struct secret present, next;
+	bool has_next;
+};
+
+/* The signer's ends of its channels. */
+struct signer_lines {
+	int control;
+	int custody; /* -1: nobody changes the master key (`init`) */
+	const int *signing;
+	size_t count;
+};
+
 /* Runs until the control channel closes; returns the exit status (0: it closed; 1: a malformed
- * control frame or no memory). `channels` are signing sockets; all descriptors are closed at the
- * end. Called in the forked child, which then calls _exit; the caller wipes `master`. */
-int signer_run(const struct secret *master, int control, const int *channels, size_t count);
+ * frame on control or custody, or no memory). All descriptors are closed at the end. `masters` is
+ * moved into locked memory and wiped. Called in the forked child, which then calls _exit. */
+int signer_run(struct signer_masters *masters, const struct signer_lines *lines);
 
 /* The same with a clock of the test's own (seconds); called on the signing threads. */
 struct signer_clock {
 	int64_t (*now)(void *arg);
 	void *arg;
 };
-int signer_run_at(const struct secret *master, int control, const int *channels, size_t count,
+int signer_run_at(struct signer_masters *masters, const struct signer_lines *lines,
 		  const struct signer_clock *clock);
 
 /* The server's side. A struct signer_channel is used by one thread at a time; start with { .fd = fd
@@ -77,31 +94,83 @@ MUST_CHECK enum err signer_sign(struct signer_channel *ch, enum token_kind kind,
 
 /* Control. All wait at most SIGNER_CONTROL_TIMEOUT_MS. ERR_UNAVAILABLE as above; ERR_BAD_SIGNATURE:
  * the sealed row does not open under this master key; ERR_CONFLICT: not in this order (keys before
- * the root, another root). */
+ * the root). */
 
 /* Is it there? Waits at most SIGNER_PING_TIMEOUT_MS. ERR_TIMEOUT: it holds its channel and does not
  * answer, or owes an answer still; only another signer helps. ERR_UNAVAILABLE: it is gone. */
 MUST_CHECK enum err signer_ping(struct signer_channel *ch);
-/* First: makes (sealed_in absent) or opens the root key. Out: the sealed root to be stored when
- * made. */
+/* ---- the root key, in versions 1 to 255 ----
+ *
+ * The highest version is current: it seals new keys, and only keys sealed under it are held. Older
+ * ones stay for what was made with them (signer_derive_at). */
+
+/* First: makes (sealed_in absent, ERR_CONFLICT when there is one) or opens the root key; may be
+ * called for several versions. The same version with the same key again is no error. Out: the
+ * sealed root to be stored when made; *ret_by_next: it opened under the next master key and not
+ * under the present one. ERR_CONFLICT too: another root of this version, or a higher version when
+ * keys are held already. ERR_LIMIT: version out of range, or more than SIGNER_ROOTS_MAX. */
 MUST_CHECK enum err signer_root(struct signer_channel *ch, uint32_t version, struct str sealed_in,
-				struct buf *sealed_out);
-/* Tells the issuer and the longest lifetime; refused tokens afterwards are those that break them.
- */
-MUST_CHECK enum err signer_policy(struct signer_channel *ch, struct str issuer,
-				  int64_t longest_ttl);
-/* A key derived from the root by label; only labels the signer knows: "refresh", "jti",
- * "client-secret", "page-token". ERR_NOT_FOUND for any other. */
+				struct buf *sealed_out, bool *ret_by_next);
+/* The same root sealed under the next master key; a row that is so already is taken too, so that a
+ * change of unknown outcome can be done again. Nothing changes in the signer. ERR_NOT_FOUND: there
+ * is no next one. */
+MUST_CHECK enum err signer_reseal_root(struct signer_channel *ch, uint32_t version,
+				       struct str sealed_in, struct buf *sealed_out);
+/* A fresh root, sealed under the next master key and forgotten: it is adopted at the next start.
+ * ERR_NOT_FOUND: there is no next one. ERR_CONFLICT: `version` is not above the highest held. */
+MUST_CHECK enum err signer_new_root(struct signer_channel *ch, uint32_t version,
+				    struct buf *sealed_out);
+/* A key derived from a root by label; only labels the signer knows: "refresh", "jti",
+ * "client-secret", "page-token". ERR_NOT_FOUND for any other. "client-secret" is of the lowest
+ * version held, for it only hashes secrets of 256 random bits; all others are of the highest. */
 MUST_CHECK enum err signer_derive(struct signer_channel *ch, const char *label,
 				  struct secret *ret_key);
-/* Makes a key pair on a thread of its own. public_jwk: JSON text; sealed: for the row. Not loaded
- * yet. */
+/* The same of one version: what judges a jti is of the root under which its kid was made.
+ * ERR_NOT_FOUND: not held. */
+MUST_CHECK enum err signer_derive_at(struct signer_channel *ch, uint32_t version, const char *label,
+				     struct secret *ret_key);
+
+/* ---- policy ---- */
+
+/* Tells the issuer (once told, it stays: ERR_CONFLICT), the longest lifetime, and how many tokens a
+ * second all channels together may have (0: no limit). Tokens refused afterwards are those that
+ * break them; those beyond the rate with ERR_UNAVAILABLE. ERR_SYNTAX. */
+MUST_CHECK enum err signer_policy(struct signer_channel *ch, struct str issuer, int64_t longest_ttl,
+				  uint32_t max_rate);
+
+/* ---- keys ---- */
+
+/* Makes a key pair on a thread of the signer's own and waits for it. public_jwk: JSON text; sealed:
+ * for the row. Not loaded yet. */
 MUST_CHECK enum err signer_generate(struct signer_channel *ch, enum alg alg,
 				    char ret_kid[KID_MAX + 1], struct buf *public_jwk,
 				    struct buf *sealed);
+/* The same in two steps, for those who must not wait (RSA takes 0.1 to 1 s): the channel is free
+ * between them. Beginning again while one is under way or not fetched is no error and makes no
+ * second one. signer_generated: ERR_BUSY still under way, ERR_NOT_FOUND not begun. */
+MUST_CHECK enum err signer_generate_begin(struct signer_channel *ch, enum alg alg);
+MUST_CHECK enum err signer_generated(struct signer_channel *ch, enum alg alg,
+				     char ret_kid[KID_MAX + 1], struct buf *public_jwk,
+				     struct buf *sealed);
+
+/* An operator's own private key comes in a box (crypto_box_seal) for this key of the signer, made
+ * at its start, so that the server never sees it. */
+enum { SIGNER_IMPORT_KEY_LEN = 32, SIGNER_IMPORT_KEY_MAX = 4096, SIGNER_IMPORT_OVERHEAD = 48 };
+MUST_CHECK enum err signer_import_key(struct signer_channel *ch,
+				      unsigned char ret_public[SIGNER_IMPORT_KEY_LEN]);
+/* `box` holds PKCS#8 DER. Out as signer_generate, under the kid given: 1 to KID_MAX visible ASCII
+ * characters (ERR_SYNTAX). ERR_BAD_SIGNATURE: the box is not for this signer (it may have been
+ * restarted: seal again). ERR_SYNTAX: no PKCS#8. ERR_UNSUPPORTED: not of `alg`'s kind and strength,
+ * or its parts do not fit together. */
+MUST_CHECK enum err signer_import(struct signer_channel *ch, enum alg alg, struct str kid,
+				  struct str box, struct buf *public_jwk, struct buf *sealed);
+/* Opens the row of a key that is not held, signs with it, verifies that, and forgets it: a proof
+ * that a standby will work. ERR_BAD_SIGNATURE, ERR_CRYPTO. */
+MUST_CHECK enum err signer_probe(struct signer_channel *ch, const struct key_info *key,
+				 struct str sealed);
 /* Opens a row and holds it: as the key that signs if its state is active (ERR_CONFLICT if another
- * key does), else only until signer_activate. Loading a kid again is no error and changes nothing.
- */
+ * key does), or for signer_activate if it is a standby. ERR_CONFLICT for any other state. Loading a
+ * kid again is no error and changes nothing. */
 MUST_CHECK enum err signer_load(struct signer_channel *ch, const struct key_info *key,
 				struct str sealed);
 /* From the next frame on `kid` (loaded before, else ERR_NOT_FOUND) signs for its algorithm; the key
@@ -113,6 +182,13 @@ MUST_CHECK enum err signer_activate(struct signer_channel *ch, struct str kid, i
 MUST_CHECK enum err signer_bound(struct signer_channel *ch, struct str kid, int64_t exp_bound);
 /* The private half is gone when this returns and the signatures in flight are done. */
 MUST_CHECK enum err signer_drop(struct signer_channel *ch, struct str kid);
+
+/* ---- custody: the supervisor's side ---- */
+
+/* Tells the next master key; another one told before is forgotten. */
+MUST_CHECK enum err signer_master_next(struct signer_channel *ch, const struct secret *next);
+/* The next one is the present one from now on, and the old one is wiped. ERR_NOT_FOUND: none. */
+MUST_CHECK enum err signer_master_commit(struct signer_channel *ch);
 
 /* The jti's MAC (keys/jti.c), for the side that verifies: kid of the header, payload up to the jti.
  * signer_jti_of: the jti if it is the payload's last member and of our form, else STR_NONE. */

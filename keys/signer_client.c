@@ -2,6 +2,7 @@
  * than promised. */
 #include "keys/signer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,6 +12,10 @@
 #include <unistd.h>
 
 #include "keys/signer_frame.h"
+
+enum { PAUSE_MAX_MS = 16 };
+
+static_assert((int)SIGNER_IMPORT_KEY_LEN == (int)SECRET_LEN, "control_bytes takes both");
 
 /* One exchange. `frame` holds the answer that `out` borrows from. */
 struct exchange {
@@ -197,43 +202,96 @@ enum err signer_ping(struct signer_channel *ch)
 	return e == ERR_UNAVAILABLE && ch->fd >= 0 ? ERR_TIMEOUT : e;
 }
 
-enum err signer_root(struct signer_channel *ch, uint32_t version, struct str sealed_in,
-		     struct buf *sealed_out)
+/* ---- roots ---- */
+
+static enum err control_sealed(struct signer_channel *ch, struct exchange *x, enum signer_op op,
+			       struct buf *sealed_out)
 {
-	struct exchange x = { .in = { .head = { .version = version }, .data = sealed_in } };
-	enum err e = control(ch, &x, SIGNER_OP_ROOT);
+	enum err e = control(ch, x, op);
 
 	if (e)
 		return e;
-	buf_str(sealed_out, x.out.more);
+	buf_str(sealed_out, x->out.more);
 	return sealed_out->err;
 }
 
-enum err signer_policy(struct signer_channel *ch, struct str issuer, int64_t longest_ttl)
+enum err signer_root(struct signer_channel *ch, uint32_t version, struct str sealed_in,
+		     struct buf *sealed_out, bool *ret_by_next)
 {
-	struct exchange x = { .in = { .head = { .number = longest_ttl }, .data = issuer } };
+	struct exchange x = { .in = { .head = { .value = version }, .data = sealed_in } };
+	enum err e = control_sealed(ch, &x, SIGNER_OP_ROOT, sealed_out);
+
+	if (!e)
+		*ret_by_next = x.out.head.number == 1;
+	return e;
+}
+
+enum err signer_reseal_root(struct signer_channel *ch, uint32_t version, struct str sealed_in,
+			    struct buf *sealed_out)
+{
+	struct exchange x = { .in = { .head = { .value = version }, .data = sealed_in } };
+
+	return control_sealed(ch, &x, SIGNER_OP_RESEAL_ROOT, sealed_out);
+}
+
+enum err signer_new_root(struct signer_channel *ch, uint32_t version, struct buf *sealed_out)
+{
+	struct exchange x = { .in = { .head = { .value = version } } };
+
+	return control_sealed(ch, &x, SIGNER_OP_NEW_ROOT, sealed_out);
+}
+
+enum err signer_policy(struct signer_channel *ch, struct str issuer, int64_t longest_ttl,
+		       uint32_t max_rate)
+{
+	struct exchange x = {
+		.in = { .head = { .number = longest_ttl, .value = max_rate }, .data = issuer },
+	};
 
 	return control(ch, &x, SIGNER_OP_POLICY);
 }
 
-enum err signer_derive(struct signer_channel *ch, const char *label, struct secret *ret_key)
+/* An answer of exactly 32 bytes. */
+static enum err control_bytes(struct signer_channel *ch, struct exchange *x, enum signer_op op,
+			      unsigned char ret_bytes[SECRET_LEN])
 {
-	struct exchange x = { .in = { .data = str_z(label) } };
-	enum err e = control(ch, &x, SIGNER_OP_DERIVE);
+	enum err e = control(ch, x, op);
 
-	if (!e && x.out.more.n != SECRET_LEN)
+	if (!e && x->out.more.n != SECRET_LEN)
 		e = ERR_INTERNAL;
 	if (!e)
-		memcpy(ret_key->b, x.out.more.p, SECRET_LEN);
-	wipe(x.frame, sizeof(x.frame));
+		memcpy(ret_bytes, x->out.more.p, SECRET_LEN);
+	wipe(x->frame, sizeof(x->frame));
 	return e;
 }
 
-enum err signer_generate(struct signer_channel *ch, enum alg alg, char ret_kid[KID_MAX + 1],
-			 struct buf *public_jwk, struct buf *sealed)
+enum err signer_derive(struct signer_channel *ch, const char *label, struct secret *ret_key)
+{
+	return signer_derive_at(ch, 0, label, ret_key);
+}
+
+enum err signer_derive_at(struct signer_channel *ch, uint32_t version, const char *label,
+			  struct secret *ret_key)
+{
+	struct exchange x = { .in = { .head = { .value = version }, .data = str_z(label) } };
+
+	return control_bytes(ch, &x, SIGNER_OP_DERIVE, ret_key->b);
+}
+
+/* ---- keys ---- */
+
+enum err signer_generate_begin(struct signer_channel *ch, enum alg alg)
 {
 	struct exchange x = { .in = { .head = { .alg = (uint8_t)alg } } };
-	enum err e = control(ch, &x, SIGNER_OP_GENERATE);
+
+	return control(ch, &x, SIGNER_OP_GENERATE);
+}
+
+enum err signer_generated(struct signer_channel *ch, enum alg alg, char ret_kid[KID_MAX + 1],
+			  struct buf *public_jwk, struct buf *sealed)
+{
+	struct exchange x = { .in = { .head = { .alg = (uint8_t)alg } } };
+	enum err e = control(ch, &x, SIGNER_OP_GENERATED);
 
 	if (e)
 		return e;
@@ -241,6 +299,70 @@ enum err signer_generate(struct signer_channel *ch, enum alg alg, char ret_kid[K
 	buf_str(public_jwk, x.out.text);
 	buf_str(sealed, x.out.more);
 	return public_jwk->err ? public_jwk->err : sealed->err;
+}
+
+static void pause_ms(int ms)
+{
+	const struct timespec ts = { .tv_nsec = (long)ms * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* ES256 is there at the second question; RSA costs a dozen more of 20 us. */
+enum err signer_generate(struct signer_channel *ch, enum alg alg, char ret_kid[KID_MAX + 1],
+			 struct buf *public_jwk, struct buf *sealed)
+{
+	int patience = ch->patience_ms ? ch->patience_ms : SIGNER_CONTROL_TIMEOUT_MS;
+	int64_t deadline = monotonic_ms() + patience;
+	enum err e = signer_generate_begin(ch, alg);
+	int pause = 1;
+
+	if (e)
+		return e;
+	while ((e = signer_generated(ch, alg, ret_kid, public_jwk, sealed)) == ERR_BUSY) {
+		if (monotonic_ms() > deadline)
+			return ERR_UNAVAILABLE;
+		pause_ms(pause);
+		pause = pause < PAUSE_MAX_MS ? pause * 2 : pause;
+	}
+	return e;
+}
+
+enum err signer_import_key(struct signer_channel *ch,
+			   unsigned char ret_public[SIGNER_IMPORT_KEY_LEN])
+{
+	struct exchange x = { .in = { .data = STR_NONE } };
+
+	return control_bytes(ch, &x, SIGNER_OP_IMPORT_KEY, ret_public);
+}
+
+enum err signer_import(struct signer_channel *ch, enum alg alg, struct str kid, struct str box,
+		       struct buf *public_jwk, struct buf *sealed)
+{
+	struct exchange x = {
+		.in = { .head = { .alg = (uint8_t)alg }, .kid = kid, .data = box },
+	};
+	enum err e;
+
+	if (kid.n > KID_MAX || box.n > SIGNER_IMPORT_KEY_MAX + SIGNER_IMPORT_OVERHEAD)
+		return ERR_SYNTAX; /* no frame holds it, and that is no fault of the channel's */
+	e = control(ch, &x, SIGNER_OP_IMPORT);
+	if (e)
+		return e;
+	buf_str(public_jwk, x.out.text);
+	buf_str(sealed, x.out.more);
+	return public_jwk->err ? public_jwk->err : sealed->err;
+}
+
+enum err signer_probe(struct signer_channel *ch, const struct key_info *key, struct str sealed)
+{
+	struct exchange x = {
+		.in = { .head = { .alg = (uint8_t)key->alg },
+			.kid = str_z(key->kid),
+			.data = sealed },
+	};
+
+	return control(ch, &x, SIGNER_OP_PROBE);
 }
 
 enum err signer_load(struct signer_channel *ch, const struct key_info *key, struct str sealed)
@@ -279,4 +401,20 @@ enum err signer_drop(struct signer_channel *ch, struct str kid)
 	struct exchange x = { .in = { .kid = kid } };
 
 	return control(ch, &x, SIGNER_OP_DROP);
+}
+
+/* ---- custody ---- */
+
+enum err signer_master_next(struct signer_channel *ch, const struct secret *next)
+{
+	struct exchange x = { .in = { .data = str_n(next->b, sizeof(next->b)) } };
+
+	return control(ch, &x, SIGNER_OP_MASTER_NEXT);
+}
+
+enum err signer_master_commit(struct signer_channel *ch)
+{
+	struct exchange x = { .in = { .data = STR_NONE } };
+
+	return control(ch, &x, SIGNER_OP_MASTER_COMMIT);
 }

@@ -1,274 +1,56 @@
-/* The control side of the signer: one row per operation. The server is the only caller and asks one
- * thing at a time; whatever it sends is checked as if a stranger had sent it. */
-#include <pthread.h>
-#include <sodium.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
+/* The control side of the signer: one row per operation. The server asks on the control channel,
+ * the supervisor on the custody line, each one thing at a time; whatever they send is checked as if
+ * a stranger had sent it. One thread serves both, so what they share needs no lock; nothing here
+ * takes long, for a key that must be revoked waits behind it. */
+#include <errno.h>
+#include <poll.h>
 
-#include "base/json.h"
 #include "keys/seal.h"
-#include "keys/signer_frame.h"
-#include "keys/signer_process.h"
+#include "keys/signer_call.h"
 
-enum { NONCE_LEN = 24, CONTEXT_MAX = 255, PUBLIC_JWK_MAX = 2048, GENERATE_NICE = 5 };
+enum { PUBLIC_JWK_MAX = 2048 };
 
-#define SEAL_LABEL "seal-signing-keys"
-#define JTI_LABEL "jti"
-
-/* What the server may have. The sealing key's label is not here and never will be. */
-static const char *const derived_labels[] = { "refresh", JTI_LABEL, "client-secret", "page-token" };
-
-/* One operation: in, then out. */
-struct call {
-	struct signer *s;
-	struct signer_request in;
-	int64_t number;
-	char kid[KID_MAX + 1];
-	struct buf text, more;
-};
-
-static struct str context_of(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
-static struct str context_of(char *text, size_t size, const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(text, size, format, args);
-	va_end(args);
-	return str_n(text, n < 0 || (size_t)n >= size ? size - 1 : (size_t)n);
-}
-
-static void seal_with(const struct secret *key, struct str context, struct str plain,
-		      struct buf *out)
-{
-	unsigned char nonce[NONCE_LEN];
-
-	randombytes_buf(nonce, sizeof(nonce));
-	seal(key, context, plain, nonce, out);
-}
-
-/* ---- root ---- */
-
-static enum err open_root(struct call *c, struct str context, struct secret *ret_root)
-{
-	struct buf plain;
-	enum err e;
-
-	buf_init(&plain, NULL, SEAL_PLAIN_MAX);
-	e = unseal(c->s->master, context, c->in.data, &plain);
-	if (!e && plain.n != SECRET_LEN)
-		e = ERR_CORRUPT;
-	if (!e)
-		memcpy(ret_root->b, plain.p, SECRET_LEN);
-	buf_done(&plain);
-	return e;
-}
-
-static enum err make_root(struct call *c, struct str context, struct secret *ret_root)
-{
-	randombytes_buf(ret_root->b, SECRET_LEN);
-	seal_with(c->s->master, context, str_n(ret_root->b, SECRET_LEN), &c->more);
-	return c->more.err;
-}
-
-/* A second root would leave keys and secrets of two installations in one process; the same one
- * again (the server opened its keyring anew) is no harm. */
-static enum err adopt_root(struct signer_secrets *secrets, uint32_t version,
-			   const struct secret *root)
-{
-	if (secrets->open)
-		return secret_equal(&secrets->root, root) ? ERR_OK : ERR_CONFLICT;
-	secrets->version = version;
-	secrets->root = *root;
-	secret_derive(root, SEAL_LABEL, &secrets->seal);
-	secret_derive(root, JTI_LABEL, &secrets->jti);
-	secrets->open = true;
-	return ERR_OK;
-}
-
-static enum err do_root(struct call *c)
-{
-	struct secret root;
-	char text[CONTEXT_MAX + 1];
-	struct str context = context_of(text, sizeof(text), "root:%u", c->in.head.version);
-	enum err e;
-
-	if (c->in.data.n)
-		e = open_root(c, context, &root);
-	else
-		e = c->s->secrets->open ? ERR_CONFLICT : make_root(c, context, &root);
-	if (!e)
-		e = adopt_root(c->s->secrets, c->in.head.version, &root);
-	secret_wipe(&root);
-	return e;
-}
-
-static enum err do_ping(struct call *c)
+static enum err call_ping(struct call *c)
 {
 	(void)c;
 	return ERR_OK;
 }
 
-static enum err do_policy(struct call *c)
+static enum err call_policy(struct call *c)
 {
-	return table_policy(&c->s->table, c->in.data, c->in.head.number);
+	return table_policy(&c->s->table, c->in.data, c->in.head.number, c->in.head.value);
 }
 
-static enum err do_derive(struct call *c)
-{
-	struct secret key;
-
-	for (size_t i = 0; i < sizeof(derived_labels) / sizeof(derived_labels[0]); i++) {
-		if (!str_equal_z(c->in.data, derived_labels[i]))
-			continue;
-		secret_derive(&c->s->secrets->root, derived_labels[i], &key);
-		buf_add(&c->more, key.b, sizeof(key.b));
-		secret_wipe(&key);
-		return c->more.err;
-	}
-	return ERR_NOT_FOUND;
-}
-
-/* ---- keys ---- */
-
-static struct str key_context(char text[CONTEXT_MAX + 1], struct str kid, enum alg alg)
-{
-	return context_of(text, CONTEXT_MAX + 1, "signing:%.*s:%s", STR_ARG(kid), alg_name(alg));
-}
-
-struct generation {
-	enum alg alg;
-	struct signing_key *key;
-	enum err result;
-};
-
-static void *generate_main(void *arg)
-{
-	struct generation *g = arg;
-
-	/* of this thread only (Linux): signatures come first; if refused it is a little less polite
-	 */
-	setpriority(PRIO_PROCESS, (id_t)gettid(), GENERATE_NICE);
-	g->result = signing_key_generate(g->alg, &g->key);
-	return NULL;
-}
-
-static enum err generate(enum alg alg, struct signing_key **ret_key)
-{
-	struct generation g = { .alg = alg, .result = ERR_INTERNAL };
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, generate_main, &g))
-		return ERR_NOMEM;
-	pthread_join(thread, NULL);
-	*ret_key = g.key;
-	return g.result;
-}
-
-static enum err export_public(struct call *c, const struct signing_key *key)
-{
-	AUTO(jwk, public_key) = NULL;
-	struct jsonw w;
-	struct str kid;
-	enum err e = signing_key_public(key, &public_key);
-
-	if (e)
-		return e;
-	kid = jwk_kid(public_key);
-	if (kid.n > KID_MAX)
-		return ERR_LIMIT;
-	memcpy(c->kid, kid.p, kid.n);
-	c->kid[kid.n] = '\0';
-	jsonw_init(&w, &c->text);
-	jwk_export(public_key, &w);
-	return c->text.err;
-}
-
-static enum err seal_private(struct call *c, const struct signing_key *key)
-{
-	char text[CONTEXT_MAX + 1];
-	struct str context = key_context(text, str_z(c->kid), signing_key_alg(key));
-	struct buf plain;
-	enum err e;
-
-	buf_init(&plain, NULL, SEAL_PLAIN_MAX);
-	e = signing_key_pkcs8(key, &plain);
-	if (!e) {
-		seal_with(&c->s->secrets->seal, context, str_n(plain.p, plain.n), &c->more);
-		e = c->more.err;
-	}
-	buf_done(&plain);
-	return e;
-}
-
-static enum err do_generate(struct call *c)
-{
-	AUTO(signing_key, key) = NULL;
-	enum err e = generate((enum alg)c->in.head.alg, &key);
-
-	if (!e)
-		e = export_public(c, key);
-	return e ? e : seal_private(c, key);
-}
-
-static enum err do_load(struct call *c)
-{
-	char text[CONTEXT_MAX + 1];
-	enum alg alg = (enum alg)c->in.head.alg;
-	struct signing_key *key;
-	struct held_key *held;
-	struct buf plain;
-	enum err e;
-
-	buf_init(&plain, NULL, SEAL_PLAIN_MAX);
-	e = unseal(&c->s->secrets->seal, key_context(text, c->in.kid, alg), c->in.data, &plain);
-	if (!e)
-		e = signing_key_load(alg, str_n(plain.p, plain.n), &key);
-	buf_done(&plain);
-	if (!e)
-		e = held_key_new(c->in.kid, key, c->in.head.number, &held);
-	return e ? e : table_load(&c->s->table, held, c->in.head.kind == KEY_ACTIVE);
-}
-
-static enum err do_activate(struct call *c)
-{
-	return table_activate(&c->s->table, c->in.kid, c->in.head.number, &c->number);
-}
-
-static enum err do_bound(struct call *c)
-{
-	return table_bound(&c->s->table, c->in.kid, c->in.head.number);
-}
-
-static enum err do_drop(struct call *c)
-{
-	return table_drop(&c->s->table, c->in.kid);
-}
-
-/* ---- the table ---- */
+enum line { CONTROL = 1, CUSTODY };
 
 static const struct op {
 	enum err (*run)(struct call *c);
+	enum line line; /* 0: on neither */
 	bool needs_root;
 	bool needs_alg;
 } ops[SIGNER_OP_COUNT] = {
-	[SIGNER_OP_PING] = { do_ping },
-	[SIGNER_OP_ROOT] = { do_root },
-	[SIGNER_OP_POLICY] = { do_policy },
-	[SIGNER_OP_DERIVE] = { do_derive, .needs_root = true },
-	[SIGNER_OP_GENERATE] = { do_generate, .needs_root = true, .needs_alg = true },
-	[SIGNER_OP_LOAD] = { do_load, .needs_root = true, .needs_alg = true },
-	[SIGNER_OP_ACTIVATE] = { do_activate, .needs_root = true },
-	[SIGNER_OP_BOUND] = { do_bound, .needs_root = true },
-	[SIGNER_OP_DROP] = { do_drop, .needs_root = true },
+	[SIGNER_OP_PING] = { call_ping, CONTROL },
+	[SIGNER_OP_ROOT] = { call_root, CONTROL },
+	[SIGNER_OP_RESEAL_ROOT] = { call_reseal_root, CONTROL, .needs_root = true },
+	[SIGNER_OP_NEW_ROOT] = { call_new_root, CONTROL, .needs_root = true },
+	[SIGNER_OP_POLICY] = { call_policy, CONTROL },
+	[SIGNER_OP_DERIVE] = { call_derive, CONTROL, .needs_root = true },
+	[SIGNER_OP_GENERATE] = { call_generate, CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_GENERATED] = { call_generated, CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_IMPORT_KEY] = { call_import_key, CONTROL, .needs_root = true },
+	[SIGNER_OP_IMPORT] = { call_import, CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_PROBE] = { call_probe, CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_LOAD] = { call_load, CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_ACTIVATE] = { call_activate, CONTROL, .needs_root = true },
+	[SIGNER_OP_BOUND] = { call_bound, CONTROL, .needs_root = true },
+	[SIGNER_OP_DROP] = { call_drop, CONTROL, .needs_root = true },
+	[SIGNER_OP_MASTER_NEXT] = { call_master_next, CUSTODY },
+	[SIGNER_OP_MASTER_COMMIT] = { call_master_commit, CUSTODY },
 };
 
 static enum err run(struct call *c, const struct op *op)
 {
-	if (op->needs_root && !c->s->secrets->open)
+	if (op->needs_root && !c->s->secrets->root_count)
 		return ERR_CONFLICT;
 	if (op->needs_alg && (c->in.head.alg == ALG_UNKNOWN || c->in.head.alg >= ALG_COUNT))
 		return ERR_UNSUPPORTED;
@@ -288,13 +70,13 @@ static bool answer_call(int fd, const struct call *c, enum err e)
 	return signer_answer_send(fd, &answer);
 }
 
-static bool serve_one(struct signer *s, int fd, struct str frame)
+static bool serve_frame(struct signer *s, int fd, enum line line, struct str frame)
 {
 	struct call c = { .s = s };
 	bool sent;
 
 	if (!signer_request_parse(frame, &c.in) || c.in.head.op >= SIGNER_OP_COUNT ||
-	    !ops[c.in.head.op].run)
+	    ops[c.in.head.op].line != line)
 		return false;
 	buf_init(&c.text, NULL, PUBLIC_JWK_MAX);
 	buf_init(&c.more, NULL, SEALED_MAX);
@@ -304,14 +86,40 @@ static bool serve_one(struct signer *s, int fd, struct str frame)
 	return sent;
 }
 
-bool signer_control_serve(struct signer *s, int fd)
+/* ERR_NOT_FOUND: it closed. ERR_SYNTAX: a malformed frame. */
+static enum err serve_one(struct signer *s, int fd, enum line line)
 {
 	char frame[SIGNER_FRAME_MAX];
 	size_t n;
+	bool good;
 
-	while (signer_frame_recv(fd, frame, sizeof(frame), 0, &n)) {
-		if (!serve_one(s, fd, str_n(frame, n)))
+	if (!signer_frame_recv(fd, frame, sizeof(frame), 0, &n))
+		return ERR_NOT_FOUND;
+	good = serve_frame(s, fd, line, str_n(frame, n));
+	wipe(frame, n); /* it may have been a master key */
+	return good ? ERR_OK : ERR_SYNTAX;
+}
+
+bool signer_control_serve(struct signer *s, int control, int custody)
+{
+	for (;;) {
+		struct pollfd fds[] = { { control, POLLIN, 0 }, { custody, POLLIN, 0 } };
+		enum err e;
+
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			return false;
+		}
+		e = fds[1].revents ? serve_one(s, custody, CUSTODY) : ERR_OK;
+		if (e == ERR_SYNTAX)
+			return false;
+		if (e == ERR_NOT_FOUND)
+			custody = -1; /* the supervisor is gone; the kernel tells us otherwise */
+		if (!fds[0].revents)
+			continue;
+		e = serve_one(s, control, CONTROL);
+		if (e)
+			return e == ERR_NOT_FOUND;
 	}
-	return true;
 }

@@ -14,16 +14,27 @@
 
 enum signer_op {
 	SIGNER_OP_NONE,
-	SIGNER_OP_SIGN,	    /* on signing channels only; data: claims; text: token, more: jti */
-	SIGNER_OP_PING,	    /* nothing in, nothing out; of control channels, like all that follow */
-	SIGNER_OP_ROOT,	    /* version; data: sealed or nothing; more: sealed */
-	SIGNER_OP_POLICY,   /* number: longest ttl; data: issuer */
-	SIGNER_OP_DERIVE,   /* data: label; more: key */
-	SIGNER_OP_GENERATE, /* alg; kid; text: public JWK, more: sealed */
-	SIGNER_OP_LOAD,	    /* alg, kind: state, number: bound, kid; data: sealed */
-	SIGNER_OP_ACTIVATE, /* number: bound, kid; number: last exp */
-	SIGNER_OP_BOUND,    /* number: bound, kid */
-	SIGNER_OP_DROP,	    /* kid */
+	SIGNER_OP_SIGN, /* on signing channels only; data: claims; text: token, more: jti */
+	/* on the control channel only */
+	SIGNER_OP_PING,	       /* nothing in, nothing out */
+	SIGNER_OP_ROOT,	       /* value: version, data: sealed or nothing; more: sealed,
+				  number: 1 opened by the next master key */
+	SIGNER_OP_RESEAL_ROOT, /* value: version, data: sealed; more: sealed */
+	SIGNER_OP_NEW_ROOT,    /* value: version; more: sealed */
+	SIGNER_OP_POLICY,      /* number: longest ttl, value: rate, data: issuer */
+	SIGNER_OP_DERIVE,      /* value: version or 0, data: label; more: key */
+	SIGNER_OP_GENERATE,    /* alg */
+	SIGNER_OP_GENERATED,   /* alg; kid, text: public JWK, more: sealed */
+	SIGNER_OP_IMPORT_KEY,  /* nothing; more: public half */
+	SIGNER_OP_IMPORT,      /* alg, kid, data: box; text: public JWK, more: sealed */
+	SIGNER_OP_PROBE,       /* alg, kid, data: sealed */
+	SIGNER_OP_LOAD,	       /* alg, kind: state, number: bound, kid, data: sealed */
+	SIGNER_OP_ACTIVATE,    /* number: bound, kid; number: last exp */
+	SIGNER_OP_BOUND,       /* number: bound, kid */
+	SIGNER_OP_DROP,	       /* kid */
+	/* on the custody line only */
+	SIGNER_OP_MASTER_NEXT,	 /* data: key */
+	SIGNER_OP_MASTER_COMMIT, /* nothing in, nothing out */
 	SIGNER_OP_COUNT
 };
 
@@ -33,7 +44,7 @@ struct frame_request {
 	uint8_t alg;
 	uint8_t kind;
 	uint8_t kid_len;
-	uint32_t version;
+	uint32_t value; /* of a meaning that the op gives it */
 	uint32_t data_len;
 	int64_t number;
 };

@@ -28,11 +28,6 @@ struct signing_lane {
 	char frame[SIGNER_FRAME_MAX];
 };
 
-struct claims {
-	struct str iss;
-	int64_t iat, exp;
-};
-
 /* RFC 9068 2.2: required claims of an access token, besides the jti that we append ourselves. */
 static const struct token_rule {
 	const char *strings[4];
@@ -59,7 +54,8 @@ static bool is_audience(const struct json *aud)
 	return json_len(aud) > 0;
 }
 
-static bool read_claims(const struct json *root, const struct token_rule *rule, struct claims *ret)
+static bool read_claims(const struct json *root, const struct token_rule *rule,
+			struct token_claim *ret)
 {
 	for (size_t i = 0; rule->strings[i]; i++) {
 		if (!has_text(json_get(root, rule->strings[i])))
@@ -75,18 +71,18 @@ static bool read_claims(const struct json *root, const struct token_rule *rule, 
 
 /* Against our own clock: a server with a wrong one, or in a stranger's hands, must not stock up
  * tokens of next year. Afterwards iat is sane and exp - iat cannot overflow. */
-static bool times_hold(const struct claims *claims, int64_t now)
+static bool times_hold(const struct token_claim *c)
 {
-	return claims->iat >= now - SIGNER_CLOCK_SLACK && claims->iat <= now + SIGNER_CLOCK_SLACK &&
-	       claims->exp > claims->iat;
+	return c->iat >= c->now - SIGNER_CLOCK_SLACK && c->iat <= c->now + SIGNER_CLOCK_SLACK &&
+	       c->exp > c->iat;
 }
 
 static enum err admit(struct signing_lane *lane, const struct signer_request *rq,
 		      struct held_key **ret_key)
 {
 	const struct signer_clock *clock = &lane->signer->clock;
+	struct token_claim claim = { .alg = (enum alg)rq->head.alg };
 	struct json *root = NULL;
-	struct claims claims;
 	enum err e = ERR_INTERNAL;
 
 	if (rq->head.kind != TOKEN_ACCESS || rq->head.alg == ALG_UNKNOWN ||
@@ -97,10 +93,9 @@ static enum err admit(struct signing_lane *lane, const struct signer_request *rq
 		return ERR_INTERNAL;
 	if (json_parse(rq->data, JWT_SIZE_MAX, &root))
 		return ERR_INTERNAL;
-	if (read_claims(root, &token_rules[rq->head.kind], &claims) &&
-	    times_hold(&claims, clock->now(clock->arg)))
-		e = table_admit(&lane->signer->table, (enum alg)rq->head.alg, claims.iss,
-				claims.iat, claims.exp, ret_key);
+	claim.now = clock->now(clock->arg);
+	if (read_claims(root, &token_rules[rq->head.kind], &claim) && times_hold(&claim))
+		e = table_admit(&lane->signer->table, &claim, ret_key);
 	json_free(root);
 	return e;
 }
@@ -108,14 +103,13 @@ static enum err admit(struct signing_lane *lane, const struct signer_request *rq
 static enum err build_payload(struct signing_lane *lane, struct str claims,
 			      const struct held_key *key)
 {
-	const struct signer_secrets *secrets = lane->signer->secrets;
 	unsigned char random[JTI_RANDOM];
 
 	randombytes_buf(random, sizeof(random));
 	buf_clear(&lane->payload);
 	buf_add(&lane->payload, claims.p, claims.n - 1);
-	return jti_append(&lane->payload, &secrets->jti, str_z(key->kid),
-			  (unsigned char)secrets->version, random, lane->jti);
+	return jti_append(&lane->payload, &key->root->jti, str_z(key->kid),
+			  (unsigned char)key->root->version, random, lane->jti);
 }
 
 static enum err build_token(struct signing_lane *lane, struct held_key *key)

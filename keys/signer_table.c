@@ -30,8 +30,8 @@ static enum err render_header(struct held_key *k)
 	return e;
 }
 
-enum err held_key_new(struct str kid, struct signing_key *key, int64_t exp_bound,
-		      struct held_key **ret_held)
+enum err held_key_new(struct str kid, struct signing_key *key, const struct signer_root *root,
+		      int64_t exp_bound, struct held_key **ret_held)
 {
 	struct held_key *k = calloc(1, sizeof(*k));
 	enum err e = k ? ERR_OK : ERR_NOMEM;
@@ -45,6 +45,7 @@ enum err held_key_new(struct str kid, struct signing_key *key, int64_t exp_bound
 	memcpy(k->kid, kid.p, kid.n);
 	k->alg = signing_key_alg(key);
 	k->key = key;
+	k->root = root;
 	k->exp_bound = exp_bound;
 	e = render_header(k);
 	if (e)
@@ -86,16 +87,37 @@ void table_done(struct key_table *t)
 	pthread_rwlock_destroy(&t->lock);
 }
 
-enum err table_policy(struct key_table *t, struct str issuer, int64_t longest_ttl)
+enum err table_policy(struct key_table *t, struct str issuer, int64_t longest_ttl,
+		      uint32_t max_rate)
 {
+	enum err e = ERR_OK;
+
 	if (issuer.n == 0 || issuer.n > URI_MAX || str_has_nul(issuer) || longest_ttl <= 0)
 		return ERR_SYNTAX;
 	pthread_rwlock_wrlock(&t->lock);
-	memcpy(t->issuer, issuer.p, issuer.n);
-	t->issuer[issuer.n] = '\0';
-	t->longest_ttl = longest_ttl;
+	/* no option changes it while the server runs, so only a server in a stranger's hands would
+	 */
+	if (t->longest_ttl && !str_equal_z(issuer, t->issuer))
+		e = ERR_CONFLICT;
+	if (!e) {
+		memcpy(t->issuer, issuer.p, issuer.n);
+		t->issuer[issuer.n] = '\0';
+		t->longest_ttl = longest_ttl;
+		t->max_rate = max_rate;
+	}
 	pthread_rwlock_unlock(&t->lock);
-	return ERR_OK;
+	return e;
+}
+
+bool table_holds_keys(struct key_table *t)
+{
+	bool any = false;
+
+	pthread_rwlock_rdlock(&t->lock);
+	for (size_t i = 0; i < HELD_MAX; i++)
+		any = any || t->held[i];
+	pthread_rwlock_unlock(&t->lock);
+	return any;
 }
 
 /* ---- the lock is held ---- */
@@ -227,30 +249,51 @@ static void raise_last_exp(struct held_key *k, int64_t exp)
 }
 
 /* The lock is held. */
-static enum err judge(const struct key_table *t, enum alg alg, struct str iss, int64_t iat,
-		      int64_t exp)
+static enum err judge(const struct key_table *t, const struct token_claim *c)
 {
-	const struct held_key *k = t->active[alg];
+	const struct held_key *k = t->active[c->alg];
 
 	if (!t->longest_ttl || !k)
 		return ERR_UNAVAILABLE;
 	/* a server that was taken over gets no token in another's name, nor one that outlives its
 	 * hour */
-	if (!str_equal_z(iss, t->issuer) || exp - iat > t->longest_ttl)
+	if (!str_equal_z(c->iss, t->issuer) || c->exp - c->iat > t->longest_ttl)
 		return ERR_INTERNAL;
-	return exp > k->exp_bound ? ERR_UNAVAILABLE : ERR_OK;
+	return c->exp > k->exp_bound ? ERR_UNAVAILABLE : ERR_OK;
 }
 
-enum err table_admit(struct key_table *t, enum alg alg, struct str iss, int64_t iat, int64_t exp,
+/* Counted in whole seconds: twice the rate may fall around the turn of one, which is near enough
+ * for a bound that only a server gone astray ever meets. */
+static bool rate_allows(struct key_table *t, int64_t now)
+{
+	uint64_t seen = atomic_load_explicit(&t->spent, memory_order_relaxed);
+	uint64_t next;
+
+	if (!t->max_rate)
+		return true;
+	do {
+		bool same = (uint32_t)(seen >> 32) == (uint32_t)now;
+
+		if (same && (uint32_t)seen >= t->max_rate)
+			return false;
+		next = same ? seen + 1 : (uint64_t)(uint32_t)now << 32 | 1;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&t->spent, &seen, next, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+enum err table_admit(struct key_table *t, const struct token_claim *claim,
 		     struct held_key **ret_key)
 {
 	enum err e;
 
 	pthread_rwlock_rdlock(&t->lock);
-	e = judge(t, alg, iss, iat, exp);
+	e = judge(t, claim);
+	if (!e && !rate_allows(t, claim->now))
+		e = ERR_UNAVAILABLE;
 	if (!e) {
-		*ret_key = t->active[alg];
-		raise_last_exp(*ret_key, exp);
+		*ret_key = t->active[claim->alg];
+		raise_last_exp(*ret_key, claim->exp);
 		atomic_fetch_add_explicit(&(*ret_key)->refs, 1, memory_order_relaxed);
 	}
 	pthread_rwlock_unlock(&t->lock);

@@ -12,6 +12,8 @@
 
 enum { HELD_MAX = 16, HEADER_TEXT_MAX = 1500 };
 
+struct signer_root;
+
 /* A private key. The table holds one reference and every signature in flight another; the last one
  * out frees it, so that a dropped key is gone with its last signature. */
 struct held_key {
@@ -19,15 +21,17 @@ struct held_key {
 	char kid[KID_MAX + 1];
 	enum alg alg;
 	struct signing_key *key;
-	char header[HEADER_TEXT_MAX]; /* base64url of the JOSE header */
+	const struct signer_root *root; /* what sealed it, and makes its tokens' jti */
+	char header[HEADER_TEXT_MAX];	/* base64url of the JOSE header */
 	size_t header_len;
 	int64_t exp_bound; /* guarded by the table's lock */
 	_Atomic int64_t last_exp;
 	struct sign_ctx *ctx[SIGNER_CHANNELS_MAX]; /* the i-th is the i-th signing thread's own */
 };
 
-/* Takes `key`, also when it fails. */
-MUST_CHECK enum err held_key_new(struct str kid, struct signing_key *key, int64_t exp_bound,
+/* Takes `key`, also when it fails. `root` outlives it. */
+MUST_CHECK enum err held_key_new(struct str kid, struct signing_key *key,
+				 const struct signer_root *root, int64_t exp_bound,
 				 struct held_key **ret_held);
 void held_key_unref(struct held_key *k);
 
@@ -37,12 +41,18 @@ struct key_table {
 	struct held_key *active[ALG_COUNT]; /* borrowed from held */
 	char issuer[URI_MAX + 1];
 	int64_t longest_ttl; /* 0: no policy yet, nothing is signed */
+	uint32_t max_rate;   /* tokens a second; 0: any */
+	/* the second (upper half) and how many it has had; not guarded */
+	_Atomic uint64_t spent;
 };
 
 MUST_CHECK enum err table_init(struct key_table *t);
 void table_done(struct key_table *t);
 
-MUST_CHECK enum err table_policy(struct key_table *t, struct str issuer, int64_t longest_ttl);
+/* As signer_policy. */
+MUST_CHECK enum err table_policy(struct key_table *t, struct str issuer, int64_t longest_ttl,
+				 uint32_t max_rate);
+bool table_holds_keys(struct key_table *t);
 /* Takes the reference, also when it fails. As signer_load. */
 MUST_CHECK enum err table_load(struct key_table *t, struct held_key *k, bool active);
 MUST_CHECK enum err table_activate(struct key_table *t, struct str kid, int64_t exp_bound,
@@ -50,10 +60,18 @@ MUST_CHECK enum err table_activate(struct key_table *t, struct str kid, int64_t 
 MUST_CHECK enum err table_bound(struct key_table *t, struct str kid, int64_t exp_bound);
 MUST_CHECK enum err table_drop(struct key_table *t, struct str kid);
 
+/* What a token says of itself, and when it is asked for. */
+struct token_claim {
+	enum alg alg;
+	struct str iss;
+	int64_t iat, exp;
+	int64_t now;
+};
+
 /* May a token with these claims be signed, and by which key: one look under one lock, in which the
  * key's last_exp is raised too, so that a switch that follows reports it. The caller unrefs.
  * ERR_UNAVAILABLE, ERR_INTERNAL as signer_sign. */
-MUST_CHECK enum err table_admit(struct key_table *t, enum alg alg, struct str iss, int64_t iat,
-				int64_t exp, struct held_key **ret_key);
+MUST_CHECK enum err table_admit(struct key_table *t, const struct token_claim *claim,
+				struct held_key **ret_key);
 
 #endif

@@ -266,6 +266,16 @@ static int make_database(struct setup *s, struct db **ret_db)
 
 /* ---- the first keys, made by a signer of our own ---- */
 
+static void be_signer(struct setup *s, const int pair[2])
+{
+	struct signer_masters masters = { .present = s->master };
+
+	secret_wipe(&s->master);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(pair[0]);
+	_exit(signer_run(&masters, &(struct signer_lines){ .control = pair[1], .custody = -1 }));
+}
+
 /* The signer as its own process, as in `serve`, and like there forked before a database is open:
  * private keys exist nowhere else, here neither. */
 static int start_signer(struct setup *s)
@@ -275,11 +285,8 @@ static int start_signer(struct setup *s)
 	if (signer_channel_pair(pair))
 		return failed(s, "the signer");
 	s->signer = fork();
-	if (s->signer == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(pair[0]);
-		_exit(signer_run(&s->master, pair[1], NULL, 0));
-	}
+	if (s->signer == 0)
+		be_signer(s, pair);
 	close(pair[1]);
 	s->control = (struct signer_channel){ .fd = pair[0] };
 	return s->signer < 0 ? failed(s, "the signer") : CMD_OK;

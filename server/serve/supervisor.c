@@ -194,7 +194,11 @@ static void be_signer(const struct supervisor *s, pid_t parent, const struct sig
 	memcpy(keep, ends->signing, ends->count * sizeof(int));
 	keep[ends->count] = ends->control;
 	close_all_but(keep, ends->count + 1);
-	_exit(signer_run(s->options->master, ends->control, ends->signing, ends->count));
+	_exit(signer_run(&(struct signer_masters){ .present = *s->options->master },
+			 &(struct signer_lines){ .control = ends->control,
+						 .custody = -1,
+						 .signing = ends->signing,
+						 .count = ends->count }));
 }
 
 static void be_server(struct supervisor *s, pid_t parent, struct server_channels *channels)

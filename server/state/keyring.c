@@ -171,14 +171,15 @@ enum err keyring_fill_signer(struct keyring *k)
 {
 	struct keyring_settings s = keyring_settings_get(k);
 	struct buf unused;
+	bool by_next;
 	enum err e;
 
 	buf_init(&unused, NULL, ROOT_SEALED_MAX);
 	e = signer_root(k->control, (uint32_t)k->root_version,
-			str_n(k->root_sealed, k->root_sealed_len), &unused);
+			str_n(k->root_sealed, k->root_sealed_len), &unused, &by_next);
 	buf_done(&unused);
 	if (!e)
-		e = signer_policy(k->control, str_z(s.issuer), s.policy.longest_ttl);
+		e = signer_policy(k->control, str_z(s.issuer), s.policy.longest_ttl, 0);
 	return e ? e : load_actives(k);
 }
 

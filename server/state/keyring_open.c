@@ -92,10 +92,11 @@ static enum err make_keys(struct first_keys *f)
 static enum err make_root(struct keyring *k)
 {
 	struct buf sealed;
+	bool by_next;
 	enum err e;
 
 	buf_init(&sealed, NULL, ROOT_SEALED_MAX);
-	e = signer_root(k->control, ROOT_FIRST_VERSION, STR_NONE, &sealed);
+	e = signer_root(k->control, ROOT_FIRST_VERSION, STR_NONE, &sealed, &by_next);
 	if (!e)
 		e = keep_root(k, ROOT_FIRST_VERSION, str_n(sealed.p, sealed.n));
 	buf_done(&sealed);

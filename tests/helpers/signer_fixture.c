@@ -21,22 +21,26 @@ static int64_t shared_now(void *arg)
 	return now ? now : (int64_t)time(NULL);
 }
 
-static void child(const struct signer_fixture *f, int control, const int *signing)
+static void child(const struct signer_fixture *f, const struct signer_lines *lines)
 {
+	struct signer_masters masters = { .present = f->master };
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	close(f->control.fd);
+	close(f->custody.fd);
 	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++)
 		close(f->signing[i].fd);
-	_exit(signer_run_at(&f->master, control, signing, SIGNER_FIXTURE_LANES,
-			    &(struct signer_clock){ shared_now, f->clock }));
+	_exit(signer_run_at(&masters, lines, &(struct signer_clock){ shared_now, f->clock }));
 }
 
 static void start(struct signer_fixture *f)
 {
-	int control[2], signing[2], theirs[SIGNER_FIXTURE_LANES];
+	int control[2], custody[2], signing[2], theirs[SIGNER_FIXTURE_LANES];
 
 	ck_assert_int_eq(signer_channel_pair(control), ERR_OK);
+	ck_assert_int_eq(signer_channel_pair(custody), ERR_OK);
 	f->control = (struct signer_channel){ .fd = control[0], .patience_ms = PATIENCE_MS };
+	f->custody = (struct signer_channel){ .fd = custody[0], .patience_ms = PATIENCE_MS };
 	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++) {
 		ck_assert_int_eq(signer_channel_pair(signing), ERR_OK);
 		f->signing[i] = (struct signer_channel){ .fd = signing[0],
@@ -46,8 +50,12 @@ static void start(struct signer_fixture *f)
 	f->pid = fork();
 	ck_assert_int_ge(f->pid, 0);
 	if (f->pid == 0)
-		child(f, control[1], theirs);
+		child(f, &(struct signer_lines){ .control = control[1],
+						 .custody = custody[1],
+						 .signing = theirs,
+						 .count = SIGNER_FIXTURE_LANES });
 	close(control[1]);
+	close(custody[1]);
 	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++)
 		close(theirs[i]);
 }
@@ -70,6 +78,7 @@ void signer_fixture_clock(struct signer_fixture *f, int64_t now)
 static void close_channels(struct signer_fixture *f)
 {
 	signer_channel_close(&f->control);
+	signer_channel_close(&f->custody);
 	for (size_t i = 0; i < SIGNER_FIXTURE_LANES; i++)
 		signer_channel_close(&f->signing[i]);
 }
@@ -115,11 +124,12 @@ struct jwk *signer_fixture_ready(struct signer_fixture *f, enum alg alg)
 	struct buf public_jwk, sealed;
 	struct str text;
 	struct jwk *key;
+	bool by_next;
 
 	buf_init(&public_jwk, NULL, 4096);
 	buf_init(&sealed, NULL, 8192);
-	ck_assert_int_eq(signer_root(&f->control, 1, STR_NONE, &sealed), ERR_OK);
-	ck_assert_int_eq(signer_policy(&f->control, STR(FIXTURE_ISSUER), HOUR), ERR_OK);
+	ck_assert_int_eq(signer_root(&f->control, 1, STR_NONE, &sealed, &by_next), ERR_OK);
+	ck_assert_int_eq(signer_policy(&f->control, STR(FIXTURE_ISSUER), HOUR, 0), ERR_OK);
 	buf_clear(&sealed);
 	ck_assert_int_eq(signer_generate(&f->control, alg, info.kid, &public_jwk, &sealed), ERR_OK);
 	info.exp_bound = INT64_MAX;

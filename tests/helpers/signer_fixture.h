@@ -17,6 +17,7 @@ struct signer_fixture {
 	pid_t pid;
 	struct secret master;
 	struct signer_channel control;
+	struct signer_channel custody; /* as the supervisor holds it */
 	struct signer_channel signing[SIGNER_FIXTURE_LANES];
 	_Atomic int64_t *clock; /* shared with the signer; 0: the machine's */
 };

@@ -358,7 +358,7 @@ static struct made make_published(enum alg alg, enum key_state state, int64_t re
 	struct signing_key *key;
 
 	ck_assert_int_eq(signing_key_generate(alg, &key), ERR_OK);
-	ck_assert_int_eq(signing_key_public(key, &m.key), ERR_OK);
+	ck_assert_int_eq(signing_key_public(key, STR_NONE, &m.key), ERR_OK);
 	memcpy(m.info.kid, jwk_kid(m.key).p, jwk_kid(m.key).n);
 	signing_key_free(key);
 	return m;

@@ -194,6 +194,7 @@ START_TEST(nothing_is_signed_before_root_policy_and_key)
 	struct buf jwk_text, sealed;
 	struct secret secret;
 	int64_t last;
+	bool by_next;
 
 	buf_init(&jwk_text, NULL, 4096);
 	buf_init(&sealed, NULL, 8192);
@@ -201,7 +202,7 @@ START_TEST(nothing_is_signed_before_root_policy_and_key)
 	ck_assert_int_eq(signer_derive(&fixture.control, "jti", &secret), ERR_CONFLICT);
 	ck_assert_int_eq(signer_generate(&fixture.control, ALG_ES256, info.kid, &jwk_text, &sealed),
 			 ERR_CONFLICT);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &sealed), ERR_OK);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &sealed, &by_next), ERR_OK);
 	buf_clear(&sealed);
 	ck_assert_int_eq(
 		signer_generate(&fixture.control, ALG_UNKNOWN, info.kid, &jwk_text, &sealed),
@@ -212,9 +213,9 @@ START_TEST(nothing_is_signed_before_root_policy_and_key)
 			 ERR_NOT_FOUND);
 	ck_assert_int_eq(signer_load(&fixture.control, &info, str_n(sealed.p, sealed.n)), ERR_OK);
 	ck_assert_int_eq(sign_good(ALG_ES256), ERR_UNAVAILABLE);
-	ck_assert_int_eq(signer_policy(&fixture.control, STR(FIXTURE_ISSUER), 0), ERR_SYNTAX);
-	ck_assert_int_eq(signer_policy(&fixture.control, STR(""), HOUR), ERR_SYNTAX);
-	ck_assert_int_eq(signer_policy(&fixture.control, STR(FIXTURE_ISSUER), HOUR), ERR_OK);
+	ck_assert_int_eq(signer_policy(&fixture.control, STR(FIXTURE_ISSUER), 0, 0), ERR_SYNTAX);
+	ck_assert_int_eq(signer_policy(&fixture.control, STR(""), HOUR, 0), ERR_SYNTAX);
+	ck_assert_int_eq(signer_policy(&fixture.control, STR(FIXTURE_ISSUER), HOUR, 0), ERR_OK);
 	ck_assert_int_eq(sign_good(ALG_ES256), ERR_OK);
 	buf_done(&jwk_text);
 	buf_done(&sealed);
@@ -315,20 +316,24 @@ START_TEST(one_process_holds_the_keys_of_one_root)
 {
 	struct buf sealed, again;
 	struct str row;
+	bool by_next;
 
 	buf_init(&sealed, NULL, 1024);
 	buf_init(&again, NULL, 1024);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &sealed), ERR_OK);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &sealed, &by_next), ERR_OK);
 	row = str_n(sealed.p, sealed.n);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &again), ERR_CONFLICT);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again), ERR_OK);
-	ck_assert_int_eq(signer_root(&fixture.control, 2, row, &again), ERR_BAD_SIGNATURE);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &again, &by_next),
+			 ERR_CONFLICT);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again, &by_next), ERR_OK);
+	ck_assert_int_eq(signer_root(&fixture.control, 2, row, &again, &by_next),
+			 ERR_BAD_SIGNATURE);
 	signer_fixture_restart(&fixture);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &again), ERR_OK);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again), ERR_CONFLICT);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &again, &by_next), ERR_OK);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again, &by_next), ERR_CONFLICT);
 	fixture.master.b[0] ^= 1;
 	signer_fixture_restart(&fixture);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again), ERR_BAD_SIGNATURE);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, row, &again, &by_next),
+			 ERR_BAD_SIGNATURE);
 	buf_done(&sealed);
 	buf_done(&again);
 }
@@ -340,10 +345,11 @@ START_TEST(derived_keys_are_the_roots_and_only_of_known_labels)
 	static const char *const unknown[] = { "", "seal-signing-keys", "jt", "jti ", "JTI" };
 	struct secret first[COUNT(labels)], second;
 	struct buf sealed, unused;
+	bool by_next;
 
 	buf_init(&sealed, NULL, 1024);
 	buf_init(&unused, NULL, 1024);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &sealed), ERR_OK);
+	ck_assert_int_eq(signer_root(&fixture.control, 1, STR_NONE, &sealed, &by_next), ERR_OK);
 	for (size_t i = 0; i < COUNT(unknown); i++)
 		ck_assert_int_eq(signer_derive(&fixture.control, unknown[i], &second),
 				 ERR_NOT_FOUND);
@@ -353,8 +359,9 @@ START_TEST(derived_keys_are_the_roots_and_only_of_known_labels)
 			ck_assert(!secret_equal(&first[i], &first[j]));
 	}
 	signer_fixture_restart(&fixture);
-	ck_assert_int_eq(signer_root(&fixture.control, 1, str_n(sealed.p, sealed.n), &unused),
-			 ERR_OK);
+	ck_assert_int_eq(
+		signer_root(&fixture.control, 1, str_n(sealed.p, sealed.n), &unused, &by_next),
+		ERR_OK);
 	for (size_t i = 0; i < COUNT(labels); i++) {
 		ck_assert_int_eq(signer_derive(&fixture.control, labels[i], &second), ERR_OK);
 		ck_assert(secret_equal(&first[i], &second));

@@ -98,7 +98,10 @@ static bool bad_frame(int i, unsigned char *out, size_t *ret_n)
 	case 9: /* longer than any frame */
 		*ret_n = SIGNER_FRAME_MAX + 1;
 		break;
-	case 10: /* the same, and its length adds up */
+	case 10: /* the supervisor's */
+		h.op = SIGNER_OP_MASTER_COMMIT;
+		break;
+	case 11: /* longer than any frame, and its length adds up */
 		*ret_n = SIGNER_FRAME_MAX + 1;
 		h.data_len = (uint32_t)(*ret_n - sizeof(h));
 		break;
@@ -140,6 +143,7 @@ START_TEST(a_malformed_control_frame_ends_the_signer)
 		ck_assert_int_eq(waitpid(fixture.pid, &status, 0), fixture.pid);
 		ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 1 || n > SIGNER_FRAME_MAX));
 		signer_channel_close(&fixture.control);
+		signer_channel_close(&fixture.custody);
 		for (size_t lane = 0; lane < SIGNER_FIXTURE_LANES; lane++)
 			signer_channel_close(&fixture.signing[lane]);
 		signer_fixture_start(&fixture);
@@ -353,7 +357,7 @@ static Suite *signer_channel_suite(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, up, down);
-	tcase_add_loop_test(tc, a_malformed_frame_closes_its_channel_and_no_other, 0, 11);
+	tcase_add_loop_test(tc, a_malformed_frame_closes_its_channel_and_no_other, 0, 12);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(s, tc);

@@ -65,12 +65,13 @@ static bool answers(const struct server_channels *ch)
 	struct signer_channel signing = { .fd = ch->signing[WORKERS - 1] };
 	struct signed_token token;
 	struct buf sealed;
-	bool good;
+	bool good, by_next;
 
 	buf_init(&sealed, NULL, 1024);
 	/* no policy yet: the signer says so, and says it at once */
-	good = ch->count == WORKERS && signer_root(&control, 1, STR_NONE, &sealed) == ERR_OK &&
-	       signer_policy(&control, STR(""), 1) == ERR_SYNTAX &&
+	good = ch->count == WORKERS &&
+	       signer_root(&control, 1, STR_NONE, &sealed, &by_next) == ERR_OK &&
+	       signer_policy(&control, STR(""), 1, 0) == ERR_SYNTAX &&
 	       signer_sign(&signing, TOKEN_ACCESS, ALG_ES256, STR("{}"), &sealed, &token) ==
 		       ERR_INTERNAL;
 	buf_done(&sealed);
