@@ -139,36 +139,53 @@ static void plan_bound(const struct key_info *active, const struct key_policy *p
 	add_step(out, &step);
 }
 
-static void plan_switch(const struct key_info *keys, size_t count, enum alg alg, int64_t now,
-			struct steps *out)
+/* Where nothing signs, nobody is waited for: a verifier that lacks the key loses nothing. */
+static bool is_held_back(const struct key_info *keys, size_t count, enum alg alg,
+			 const struct key_outlook *outlook)
+{
+	return (outlook->held_back >> alg & 1) && key_plan_find(keys, count, alg, KEY_ACTIVE);
+}
+
+static void plan_switch(const struct key_info *keys, size_t count, enum alg alg, int64_t patience,
+			int64_t now, struct steps *out)
 {
 	const struct key_info *standby = key_plan_find(keys, count, alg, KEY_STANDBY);
 	struct key_step step = { .act = KEY_ACT_MAKE_STANDBY, .alg = alg, .at = now };
 
 	if (standby) {
-		if (now < switch_due_at(keys, count, standby))
+		if (now < switch_due_at(keys, count, standby) + patience)
 			return;
 		step = step_for(KEY_ACT_ROTATE, standby, now);
 	}
 	add_step(out, &step);
 }
 
+static void plan_removals(const struct key_info *keys, size_t count, int64_t now, struct steps *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct key_step step = step_for(KEY_ACT_REMOVE, &keys[i], now);
+
+		if (keys[i].state == KEY_RETIRING && now >= keys[i].remove_at)
+			add_step(out, &step);
+	}
+}
+
 size_t key_plan_due(const struct key_info *keys, size_t count, const struct key_policy *policy,
-		    const enum alg *algs, size_t alg_count, int64_t now, struct key_step *ret_steps,
-		    size_t cap)
+		    const enum alg *algs, size_t alg_count, const struct key_outlook *outlook,
+		    int64_t now, struct key_step *ret_steps, size_t cap)
 {
 	struct steps out = { .at = ret_steps, .cap = cap };
 
 	for (size_t i = 0; i < alg_count; i++)
 		plan_bound(key_plan_find(keys, count, algs[i], KEY_ACTIVE), policy, now, &out);
-	for (size_t i = 0; i < alg_count; i++)
-		plan_switch(keys, count, algs[i], now, &out);
-	for (size_t i = 0; i < count; i++) {
-		struct key_step step = step_for(KEY_ACT_REMOVE, &keys[i], now);
+	if (outlook->clock_in_doubt)
+		return out.count;
+	for (size_t i = 0; i < alg_count; i++) {
+		bool held_back = is_held_back(keys, count, algs[i], outlook);
 
-		if (keys[i].state == KEY_RETIRING && now >= keys[i].remove_at)
-			add_step(&out, &step);
+		plan_switch(keys, count, algs[i], held_back ? policy->wait_max : 0, now, &out);
 	}
+	plan_removals(keys, count, now, &out);
 	return out.count;
 }
 
@@ -228,4 +245,85 @@ int64_t key_plan_max_age(const struct key_info *keys, size_t count, const struct
 	int64_t next = key_plan_next_change(keys, count, now);
 
 	return later(1, sooner(policy->jwks_max_age, next - now));
+}
+
+enum { STALE_IF_ERROR_MAX = 86400 };
+
+int64_t key_plan_stale_if_error(const struct key_policy *policy)
+{
+	int64_t room = policy->rotate_every - 2 * policy->jwks_max_age - policy->skew;
+
+	return sooner(later(room, 0), STALE_IF_ERROR_MAX);
+}
+
+/* ---- what is to come ---- */
+
+static const char *const event_names[KEY_FORESEEN_COUNT] = {
+	[KEY_FORESEEN_READY] = "ready",		 [KEY_FORESEEN_SWITCH] = "switch",
+	[KEY_FORESEEN_BOUND] = "raise_bound",	 [KEY_FORESEEN_LEAVE] = "leave",
+	[KEY_FORESEEN_MISSING] = "make_standby",
+};
+
+const char *key_foreseen_name(enum key_foreseen_kind kind)
+{
+	return (unsigned)kind < KEY_FORESEEN_COUNT ? event_names[kind] : "unknown";
+}
+
+struct forecast {
+	int64_t now;
+	struct key_foreseen *events;
+	size_t count, cap;
+};
+
+/* In its place by time; of the same moment, the order in which they were found. */
+static void foresee(struct forecast *f, enum key_foreseen_kind kind, enum alg alg, const char *kid,
+		    int64_t at)
+{
+	struct key_foreseen event = { .kind = kind, .alg = alg, .at = later(at, f->now) };
+	size_t i = f->count;
+
+	if (f->count == f->cap)
+		return;
+	event.latest = event.at;
+	memcpy(event.kid, kid, strlen(kid) + 1);
+	for (; i > 0 && f->events[i - 1].at > event.at; i--)
+		f->events[i] = f->events[i - 1];
+	f->events[i] = event;
+	f->count++;
+}
+
+static void foresee_key(struct forecast *f, const struct key_info *keys, size_t count,
+			const struct key_info *k, const struct key_policy *policy)
+{
+	if (k->state == KEY_STANDBY && k->ready_at > f->now)
+		foresee(f, KEY_FORESEEN_READY, k->alg, k->kid, k->ready_at);
+	if (k->state == KEY_STANDBY)
+		foresee(f, KEY_FORESEEN_SWITCH, k->alg, k->kid, switch_due_at(keys, count, k));
+	if (k->state == KEY_ACTIVE)
+		foresee(f, KEY_FORESEEN_BOUND, k->alg, k->kid, bound_due_at(k, policy));
+	if (k->state == KEY_RETIRING)
+		foresee(f, KEY_FORESEEN_LEAVE, k->alg, k->kid, k->remove_at);
+}
+
+size_t key_plan_forecast(const struct key_info *keys, size_t count, const struct key_policy *policy,
+			 const enum alg *algs, size_t alg_count, const struct key_outlook *outlook,
+			 int64_t now, struct key_foreseen *ret_events, size_t cap)
+{
+	struct forecast f = { .now = now, .events = ret_events, .cap = cap };
+
+	for (size_t i = 0; i < alg_count; i++) {
+		if (!key_plan_find(keys, count, algs[i], KEY_STANDBY))
+			foresee(&f, KEY_FORESEEN_MISSING, algs[i], "", now);
+	}
+	for (size_t i = 0; i < count; i++)
+		foresee_key(&f, keys, count, &keys[i], policy);
+	for (size_t i = 0; i < f.count; i++) {
+		struct key_foreseen *e = &f.events[i];
+		const struct key_info *standby = key_plan_find(keys, count, e->alg, KEY_STANDBY);
+
+		if (e->kind == KEY_FORESEEN_SWITCH && is_held_back(keys, count, e->alg, outlook))
+			e->latest = later(now,
+					  switch_due_at(keys, count, standby) + policy->wait_max);
+	}
+	return f.count;
 }

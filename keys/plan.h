@@ -49,6 +49,7 @@ struct key_policy {
 	int64_t jwks_max_age;
 	int64_t longest_ttl; /* longest access-token lifetime any row allows */
 	int64_t skew;	     /* verifiers' clock skew we allow for */
+	int64_t wait_max;    /* how long a planned switch waits for verifiers at most */
 	int64_t bound_step;  /* how far ahead exp_bound is raised */
 };
 
@@ -70,10 +71,17 @@ struct key_step {
 const struct key_info *key_plan_find(const struct key_info *keys, size_t count, enum alg alg,
 				     enum key_state state);
 
-/* What must be done now, at most `cap` steps, most urgent first. */
+/* What the plan cannot know by itself. */
+struct key_outlook {
+	unsigned held_back;  /* bits 1 << alg: verifiers do not hold the standby yet */
+	bool clock_in_doubt; /* the wall clock jumped: nothing but bounds moves (security F7, F8) */
+};
+
+/* What must be done now, at most `cap` steps, most urgent first. A planned switch of an algorithm
+ * that is held back waits, for policy->wait_max at most. */
 size_t key_plan_due(const struct key_info *keys, size_t count, const struct key_policy *policy,
-		    const enum alg *algs, size_t alg_count, int64_t now, struct key_step *ret_steps,
-		    size_t cap);
+		    const enum alg *algs, size_t alg_count, const struct key_outlook *outlook,
+		    int64_t now, struct key_step *ret_steps, size_t cap);
 /* The next moment key_plan_due may return something (for the algorithms that have keys), `now` if
  * it would now; INT64_MAX for never. */
 int64_t key_plan_next(const struct key_info *keys, size_t count, const struct key_policy *policy,
@@ -94,6 +102,30 @@ int64_t key_plan_next_change(const struct key_info *keys, size_t count, int64_t 
  */
 int64_t key_plan_max_age(const struct key_info *keys, size_t count, const struct key_policy *policy,
 			 int64_t now);
+/* What is to come if nothing is done by hand: the events of the keys there are, in order of time.
+ */
+enum key_foreseen_kind {
+	KEY_FORESEEN_READY,   /* every verifier can hold the standby: rotation by hand is free */
+	KEY_FORESEEN_SWITCH,  /* the standby signs, the active key retires, the next is published */
+	KEY_FORESEEN_BOUND,   /* exp_bound is raised */
+	KEY_FORESEEN_LEAVE,   /* leaves the key set */
+	KEY_FORESEEN_MISSING, /* a standby is to be made */
+	KEY_FORESEEN_COUNT
+};
+const char *key_foreseen_name(enum key_foreseen_kind kind);
+struct key_foreseen {
+	int64_t at;	/* what is overdue: now */
+	int64_t latest; /* a switch that is held back goes ahead then; else `at` */
+	enum key_foreseen_kind kind;
+	enum alg alg;
+	char kid[KID_MAX + 1]; /* "": none yet */
+};
+size_t key_plan_forecast(const struct key_info *keys, size_t count, const struct key_policy *policy,
+			 const enum alg *algs, size_t alg_count, const struct key_outlook *outlook,
+			 int64_t now, struct key_foreseen *ret_events, size_t cap);
+/* stale-if-error for the policy: how long a cache may go on with a set it cannot renew (RFC 5861
+ * 4); never so long that it would miss a planned change. 0: say nothing. */
+int64_t key_plan_stale_if_error(const struct key_policy *policy);
 /* First invariant that does not hold, as a sentence naming the kid; NULL when all hold. `text`
  * holds it. */
 const char *key_plan_lint(const struct key_info *keys, size_t count,

@@ -83,7 +83,8 @@ static bool unpublished(const struct set *set, const struct key_info *key)
 
 static bool signs_too_early(const struct set *set, const struct key_info *key)
 {
-	return key->state == KEY_ACTIVE && set->now < key->ready_at;
+	return key->state == KEY_ACTIVE &&
+	       (set->now < key->ready_at || (key->activate_at < key->ready_at && !key->forced));
 }
 
 static bool bound_missing(const struct set *set, const struct key_info *key)
@@ -116,6 +117,12 @@ static bool stays_too_long(const struct set *set, const struct key_info *key)
 	return key->state == KEY_RETIRING && set->now > key->remove_at + set->policy->bound_step;
 }
 
+static bool revoked_at_no_time(const struct set *set, const struct key_info *key)
+{
+	(void)set;
+	return (key->state == KEY_REVOKED) != (key->revoked_at > 0);
+}
+
 static const struct key_rule {
 	bool (*broken)(const struct set *set, const struct key_info *key);
 	const char *sentence;
@@ -129,6 +136,7 @@ static const struct key_rule {
 	{ leaves_too_early, "leaves the key set before its last token expires" },
 	{ left_too_early, "left the key set before its last token expires" },
 	{ stays_too_long, "should have left the key set" },
+	{ revoked_at_no_time, "revoked without a time, or a time without being revoked" },
 };
 
 static const char *lint_alg(const struct set *set, enum alg alg, char *text, size_t size)

@@ -311,9 +311,14 @@ static enum err run_step(void *arg, enum err (*run)(struct lane_ctx *, void *), 
 static int make_keys(struct setup *s, struct db *db)
 {
 	struct lane_ctx inside = { .db = db, .env = s->c->env };
-	struct keyring_store store = { .write = run_step, .read = run_step, .arg = &inside };
+	const struct keyring_means means = {
+		.env = s->c->env,
+		.config = s->config,
+		.store = { .write = run_step, .read = run_step, .arg = &inside },
+		.control = &s->control,
+	};
 	struct keyring *keyring = NULL;
-	enum err e = keyring_open(s->c->env, s->config, &store, &s->control, true, &keyring);
+	enum err e = keyring_open(&means, true, &keyring);
 
 	keyring_free(keyring);
 	if (e)

@@ -178,25 +178,19 @@ static enum err derive(struct office *o)
 /* A restore bumps it, so that refresh tokens made after the backup die. */
 static enum err read_epoch(struct office *o)
 {
-	struct arena *a;
-	struct str text;
-	enum err e = arena_new(4096, &a);
-
-	if (e)
-		return e;
-	e = store_meta_get(o->db, a, "epoch", &text);
-	if (!e)
-		e = str_to_i64(text, 0, INT64_MAX, &o->app.epoch);
-	else if (e == ERR_NOT_FOUND)
-		e = ERR_OK;
-	arena_free(a);
-	return e;
+	return store_meta_get_i64(o->db, "epoch", &o->app.epoch);
 }
 
 static enum err open_keys(struct office *o, struct config_fault *fault)
 {
-	enum err e = keyring_open(&o->env, o->config, &o->steps, &o->control, false,
-				  &o->app.keyring);
+	const struct keyring_means means = {
+		.env = &o->env,
+		.config = o->config,
+		.store = o->steps,
+		.control = &o->control,
+		.revoked_kids = o->revoked_kids,
+	};
+	enum err e = keyring_open(&means, false, &o->app.keyring);
 
 	if (e == ERR_BAD_SIGNATURE)
 		return say(fault, e, "master key does not open this database's keys");
@@ -212,17 +206,24 @@ static enum err open_keys(struct office *o, struct config_fault *fault)
 	return e ? say(fault, e, "the server's state cannot be read") : ERR_OK;
 }
 
-/* DIR/db/lock beside the database */
+/* A file beside the database, in DIR/db. */
+static void beside_database(const struct office *o, const char *name, char path[OFFICE_PATH_MAX])
+{
+	struct str folder = o->config->storage.path;
+
+	while (folder.n && folder.p[folder.n - 1] != '/')
+		folder.n--;
+	snprintf(path, OFFICE_PATH_MAX, "%.*s%s", STR_ARG(folder), name);
+}
+
 static enum err take_lock(struct office *o, struct config_fault *fault)
 {
-	struct str path = o->config->storage.path;
-	char lock[4096];
+	char lock[OFFICE_PATH_MAX];
 	pid_t holder = 0;
 	enum err e;
 
-	while (path.n && path.p[path.n - 1] != '/')
-		path.n--;
-	snprintf(lock, sizeof(lock), "%.*slock", STR_ARG(path));
+	beside_database(o, "lock", lock);
+	beside_database(o, "revoked-kids", o->revoked_kids);
 	e = dblock_take(lock, &o->lock, &holder);
 	if (e == ERR_BUSY)
 		snprintf(fault->text, sizeof(fault->text), "the database is held by process %ld",

@@ -5,6 +5,8 @@
 
 #include "server/request/app.h"
 
+enum { OFFICE_PATH_MAX = 4096 };
+
 struct office {
 	struct app app;
 	struct env env;
@@ -13,6 +15,7 @@ struct office {
 	int lock;		    /* dblock.h; -1: not held */
 	struct keyring_store steps; /* runs a store step through the lanes and waits */
 	struct signer_channel control;
+	char revoked_kids[OFFICE_PATH_MAX];
 	struct log_buf log;
 };
 

@@ -1,9 +1,8 @@
 /* What the keyring's files share: turns, settings, the freshness promised, and filling a signer. */
 #include "server/state/keyring_priv.h"
 
-enum { META_MAX = 1024 };
-
 static const char meta_freshness[] = "keys.freshness";
+static const char meta_longest_ttl[] = "keys.longest_ttl";
 
 /* ---- turns ---- */
 
@@ -54,9 +53,11 @@ void keyring_settings_read(const struct config *config, struct keyring_settings 
 			    .jwks_max_age = config->keys.jwks_max_age,
 			    .longest_ttl = config->tokens.max_ttl,
 			    .skew = config->keys.clock_skew,
+			    .wait_max = config->keys.wait_max,
 			    .bound_step = bound_step(config->keys.rotate_every) },
 		.alg_count = config->keys.alg_count,
 		.default_alg = config->tokens.alg,
+		.max_rate = (uint32_t)config->keys.max_rate,
 	};
 	size_t n = config->issuer.n < URI_MAX ? config->issuer.n : URI_MAX;
 
@@ -86,60 +87,100 @@ void keyring_configure(struct keyring *k, const struct config *config)
 	pthread_mutex_unlock(&k->lock);
 }
 
-/* ---- the longest freshness ever promised (rule 2) ---- */
-
-enum err keyring_freshness_read(struct db *db, int64_t *ret_seconds)
+bool keyring_is_configured(const struct keyring_settings *s, enum alg alg)
 {
-	struct arena *a;
-	struct str text;
-	enum err e = arena_new(META_MAX, &a);
-
-	if (e)
-		return e;
-	e = store_meta_get(db, a, meta_freshness, &text);
-	if (e == ERR_NOT_FOUND) {
-		*ret_seconds = 0;
-		e = ERR_OK;
-	} else if (!e && str_to_i64(text, 0, INT64_MAX, ret_seconds)) {
-		e = ERR_CORRUPT;
+	for (size_t i = 0; i < s->alg_count; i++) {
+		if (s->algs[i] == alg)
+			return true;
 	}
-	arena_free(a);
-	return e;
+	return false;
 }
 
-enum err keyring_freshness_write(struct db *db, int64_t seconds)
+void keyring_set_outlook(struct keyring *k, const struct key_outlook *outlook)
 {
-	char digits[32];
-	struct buf text;
-	struct str value;
-	enum err e;
+	pthread_mutex_lock(&k->lock);
+	k->outlook = *outlook;
+	pthread_mutex_unlock(&k->lock);
+}
 
-	buf_init(&text, NULL, sizeof(digits));
-	buf_i64(&text, seconds);
-	e = buf_end(&text, &value);
-	if (!e)
-		e = store_meta_put(db, meta_freshness, value);
-	buf_done(&text);
-	return e;
+struct key_outlook keyring_outlook(struct keyring *k)
+{
+	struct key_outlook outlook;
+
+	pthread_mutex_lock(&k->lock);
+	outlook = k->outlook;
+	pthread_mutex_unlock(&k->lock);
+	return outlook;
+}
+
+void keyring_set_switching(struct keyring *k, bool switching)
+{
+	pthread_mutex_lock(&k->lock);
+	k->switching = switching;
+	pthread_mutex_unlock(&k->lock);
+}
+
+bool keyring_is_silent(struct keyring *k, struct str kid)
+{
+	const struct keyring_key *key;
+	bool silent;
+
+	pthread_mutex_lock(&k->lock);
+	key = keyring_key_named(k, kid);
+	silent = !k->switching && key && key->info.state == KEY_STANDBY;
+	pthread_mutex_unlock(&k->lock);
+	return silent;
+}
+
+/* ---- promises (rules 2 and 3) ---- */
+
+enum err keyring_promises_read(struct db *db, struct keyring_promises *ret_promises)
+{
+	enum err e = store_meta_get_i64(db, meta_freshness, &ret_promises->freshness);
+
+	return e ? e : store_meta_get_i64(db, meta_longest_ttl, &ret_promises->longest_ttl);
+}
+
+enum err keyring_promises_write(struct db *db, const struct keyring_promises *p)
+{
+	enum err e = store_meta_put_i64(db, meta_freshness, p->freshness);
+
+	return e ? e : store_meta_put_i64(db, meta_longest_ttl, p->longest_ttl);
+}
+
+struct keyring_promises keyring_promises_of(const struct keyring_settings *settings)
+{
+	return (struct keyring_promises){
+		.freshness = settings->policy.jwks_max_age,
+		.longest_ttl = settings->policy.longest_ttl,
+	};
 }
 
 static enum err run_promise(struct lane_ctx *ctx, void *arg)
 {
-	return keyring_freshness_write(ctx->db, *(const int64_t *)arg);
+	return keyring_promises_write(ctx->db, arg);
 }
 
+static int64_t longer(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Written by whoever has the turn only. */
 enum err keyring_promise(struct keyring *k, const struct keyring_settings *settings)
 {
-	int64_t seconds = settings->policy.jwks_max_age;
+	struct keyring_promises p = keyring_promises_of(settings);
 	enum err e;
 
-	if (seconds <= k->freshness) /* written by whoever has the turn only */
+	p.freshness = longer(p.freshness, k->promises.freshness);
+	p.longest_ttl = longer(p.longest_ttl, k->promises.longest_ttl);
+	if (p.freshness == k->promises.freshness && p.longest_ttl == k->promises.longest_ttl)
 		return ERR_OK;
-	e = k->store.write(k->store.arg, run_promise, &seconds);
+	e = k->store.write(k->store.arg, run_promise, &p);
 	if (e)
 		return e;
 	pthread_mutex_lock(&k->lock);
-	k->freshness = seconds;
+	k->promises = p;
 	pthread_mutex_unlock(&k->lock);
 	return ERR_OK;
 }
@@ -167,24 +208,51 @@ static enum err load_actives(struct keyring *k)
 	return e;
 }
 
-enum err keyring_fill_signer(struct keyring *k)
+enum err keyring_keep_root(struct keyring *k, int64_t version, struct str sealed)
+{
+	struct root_kept *kept = &k->roots[k->root_count];
+
+	if (k->root_count == SIGNER_ROOTS_MAX || sealed.n > sizeof(kept->sealed) || version <= 0 ||
+	    version > UINT32_MAX)
+		return ERR_CORRUPT;
+	*kept = (struct root_kept){ .version = (uint32_t)version, .sealed_len = sealed.n };
+	memcpy(kept->sealed, sealed.p, sealed.n);
+	k->root_count++;
+	return ERR_OK;
+}
+
+static enum err load_roots(struct keyring *k, bool *ret_by_next)
+{
+	enum err e = ERR_OK;
+
+	*ret_by_next = false;
+	for (size_t i = 0; i < k->root_count && !e; i++) {
+		const struct root_kept *root = &k->roots[i];
+		struct buf unused;
+		bool by_next = false;
+
+		buf_init(&unused, NULL, ROOT_SEALED_MAX);
+		e = signer_root(k->control, root->version, str_n(root->sealed, root->sealed_len),
+				&unused, &by_next);
+		buf_done(&unused);
+		*ret_by_next = *ret_by_next || by_next;
+	}
+	return e;
+}
+
+enum err keyring_fill_signer(struct keyring *k, bool *ret_by_next)
 {
 	struct keyring_settings s = keyring_settings_get(k);
-	struct buf unused;
-	bool by_next;
-	enum err e;
+	enum err e = load_roots(k, ret_by_next);
 
-	buf_init(&unused, NULL, ROOT_SEALED_MAX);
-	e = signer_root(k->control, (uint32_t)k->root_version,
-			str_n(k->root_sealed, k->root_sealed_len), &unused, &by_next);
-	buf_done(&unused);
 	if (!e)
-		e = signer_policy(k->control, str_z(s.issuer), s.policy.longest_ttl, 0);
+		e = signer_policy(k->control, str_z(s.issuer), s.policy.longest_ttl, s.max_rate);
 	return e ? e : load_actives(k);
 }
 
 enum err keyring_reload_signer(struct keyring *k, struct signer_channel *fresh)
 {
+	bool by_next;
 	enum err e;
 
 	keyring_turn_take(k);
@@ -194,7 +262,7 @@ enum err keyring_reload_signer(struct keyring *k, struct signer_channel *fresh)
 		fresh->fd = -1;
 	}
 	k->loaded_at = keyring_now(k);
-	e = keyring_fill_signer(k);
+	e = keyring_fill_signer(k, &by_next);
 	k->stale = e != ERR_OK;
 	keyring_turn_end(k);
 	return e;
@@ -219,4 +287,16 @@ const char *keyring_lint(struct keyring *k, int64_t now, char *text, size_t size
 
 	keyring_view_unref(v);
 	return fault;
+}
+
+size_t keyring_forecast(struct keyring *k, int64_t now, struct key_foreseen *ret_events, size_t cap)
+{
+	struct keyring_settings s = keyring_settings_get(k);
+	struct key_outlook outlook = keyring_outlook(k);
+	struct keyring_view *v = keyring_view_get(k);
+	size_t n = key_plan_forecast(v->infos, v->count, &s.policy, s.algs, s.alg_count, &outlook,
+				     now, ret_events, cap);
+
+	keyring_view_unref(v);
+	return n;
 }

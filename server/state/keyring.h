@@ -29,11 +29,14 @@ enum {
 };
 
 struct keyring;
+struct key_tally;
 
 struct keyring_key {
 	struct key_info info;
-	struct jwk *public_key; /* NULL for removed and revoked */
-	struct str sealed;	/* for the signer, nobody else can open it; empty once retiring */
+	struct jwk *public_key;	 /* NULL for removed and revoked */
+	struct str public_jwk;	 /* its text, for all */
+	struct str sealed;	 /* for the signer, nobody else can open it; empty once retiring */
+	struct key_tally *tally; /* what was issued under it; NULL: not published */
 };
 
 struct keyring_view {
@@ -62,17 +65,35 @@ struct keyring_store {
 	void *arg;
 };
 
-/* Opens what the database holds in the signer behind `control`: root, policy, keys; makes root and
- * first keys when there are none and `make` is set (init, dev): published "long ago", so that they
- * are ready. Without them and without `make`: ERR_NOT_FOUND. ERR_CORRUPT: a root without keys or
- * keys without a root; neither is ever made anew beside the other. ERR_BAD_SIGNATURE: another
- * master key sealed them. ERR_NOT_READY: the default algorithm has no active key (one that was
- * added to keys.algs first waits to be published). `control` and what `env` and `store` point to
- * stay the caller's and outlive the keyring. An algorithm without keys gets them from keyring_tend.
- */
-MUST_CHECK enum err keyring_open(const struct env *env, const struct config *config,
-				 const struct keyring_store *store, struct signer_channel *control,
-				 bool make, struct keyring **ret_keyring);
+/* Who keeps the master key (server/serve/broker.h). prepare: the next one is ready and the signer
+ * holds it, too (ERR_NOT_FOUND: the operator has not put it there). commit: everything is sealed
+ * under it. NULL functions: the master key cannot change (command line, tests). */
+struct keyring_custody {
+	enum err (*prepare)(void *arg);
+	enum err (*commit)(void *arg);
+	void *arg;
+};
+
+/* What a keyring works with. It all stays the caller's and outlives the keyring. */
+struct keyring_means {
+	const struct env *env;
+	const struct config *config; /* only during the call */
+	struct keyring_store store;
+	struct signer_channel *control;
+	struct keyring_custody custody;
+	const char *revoked_kids; /* path (revoked_kids.h); NULL: none is kept */
+};
+
+/* Opens what the database holds in the signer: root, policy, keys; makes root and first keys when
+ * there are none and `make` is set (init, dev): published "long ago", so that they are ready.
+ * Without them and without `make`: ERR_NOT_FOUND. ERR_CORRUPT: a root without any key or keys
+ * without a root; neither is ever made anew beside the other. Where every key of earlier roots was
+ * revoked (keyring_revoke_all), the newest root gets its first keys here. A kid in the file of
+ * revoked kids is revoked if the database says otherwise. ERR_BAD_SIGNATURE: another master key
+ * sealed them. ERR_NOT_READY: the default algorithm has no active key (one that was added to
+ * keys.algs first waits to be published). An algorithm without keys gets them from keyring_tend. */
+MUST_CHECK enum err keyring_open(const struct keyring_means *means, bool make,
+				 struct keyring **ret_keyring);
 void keyring_free(struct keyring *k);
 /* A new signer is there: loads it anew. Takes the descriptor out of `fresh` and puts it in place of
  * the old one, which it closes, between two acts: nobody else may touch the control channel while
@@ -91,6 +112,71 @@ struct rotate_result {
  * token carries the new kid. `audit` (may be NULL) is written in the same step. */
 MUST_CHECK enum err keyring_rotate(struct keyring *k, enum alg alg, bool force,
 				   const struct audit_row *audit, struct rotate_result *ret_result);
+/* Why an algorithm waits; set by the housekeeper before keyring_tend (keys/plan.h). */
+void keyring_set_outlook(struct keyring *k, const struct key_outlook *outlook);
+struct key_outlook keyring_outlook(struct keyring *k);
+
+/* ---- emergencies ---- */
+
+struct revoke_result {
+	char kid[KID_MAX + 1];
+	char signs_now[KID_MAX + 1]; /* of its algorithm; "": none until one is made */
+	int64_t outstanding;	     /* tokens under it that have not expired */
+	bool exact;	       /* else there may be more: some were issued before this process */
+	int64_t latest_expiry; /* no token under it lives longer; 0: it has signed none */
+	int64_t cached_until;  /* no cache that keeps our promises trusts it longer */
+};
+/* The key is bad: on the list of revoked kids, out of the database and the set, its private half
+ * wiped; the standby signs from the next request, ready or not, and another is made. ERR_NOT_FOUND;
+ * ERR_REUSED: it was revoked before (ret_result is filled). After any other error call again: what
+ * was done stays. What only failed to be made is made by keyring_tend, and is no error. */
+MUST_CHECK enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_row *audit,
+				   struct revoke_result *ret_result);
+enum { REVOKE_ALL_MAX = JWKS_KEYS_MAX };
+/* Custody is in doubt: every key is revoked, a new root sealed under a new master key. The server
+ * must start again, and then makes its first keys (keyring_open). */
+MUST_CHECK enum err keyring_revoke_all(struct keyring *k, const struct audit_row *audit,
+				       struct revoke_result ret_results[REVOKE_ALL_MAX],
+				       size_t *ret_count);
+
+/* ---- custody ---- */
+
+/* Everything is sealed under the next master key, and nothing else changes. ERR_NOT_FOUND: there is
+ * no next one; ERR_UNSUPPORTED: not here. *ret_roots: how many roots were sealed. */
+MUST_CHECK enum err keyring_rewrap(struct keyring *k, const struct audit_row *audit,
+				   size_t *ret_roots);
+/* The signer's public key for boxes with private keys (keys/signer.h). */
+MUST_CHECK enum err keyring_import_key(struct keyring *k,
+				       unsigned char ret_public[SIGNER_IMPORT_KEY_LEN]);
+/* A key of a former server. Retiring: `public_key` verifies until `tokens_until`. Active: the box
+ * holds its private half, it signs from the next request, and the key that signed until now
+ * retires: its tokens' verifiers know it already. ERR_CONFLICT: the kid is taken; ERR_BUSY: the set
+ * is full; ERR_FORBIDDEN: the kid was revoked; else as signer_import. */
+struct key_import {
+	enum alg alg;
+	struct str kid;
+	enum key_state state;
+	struct str public_jwk; /* retiring: JSON text as jwk_export writes it */
+	struct str box;	       /* active */
+	int64_t tokens_until;  /* retiring */
+	const struct audit_row *audit;
+};
+MUST_CHECK enum err keyring_import(struct keyring *k, const struct key_import *in);
+/* Opens the standby of `alg` in the signer, signs with it, and forgets it: will it work when its
+ * turn comes? ERR_NOT_FOUND: there is none. */
+MUST_CHECK enum err keyring_rehearse(struct keyring *k, enum alg alg);
+
+/* ---- what was issued ---- */
+
+/* A token was signed. Any thread. */
+void keyring_count_token(const struct keyring_view *v, struct str kid, int64_t exp);
+/* Tokens under this kid that expire after `now`, to the minute. */
+int64_t keyring_outstanding(const struct keyring_view *v, struct str kid, int64_t now);
+/* The end of the minute in which the last of those counted expires; 0: none was counted. */
+int64_t keyring_latest(const struct keyring_view *v, struct str kid);
+/* Nobody holds a token of this standby: it has signed nothing. False while it is taking over. */
+bool keyring_is_silent(struct keyring *k, struct str kid);
+
 /* What the plan says is due, and what an earlier failure left; and asks the signer for a sign of
  * life. *ret_next: when to come again (wall clock); *ret_changed: there is a new view. Both are set
  * on failure too; after one it does nothing for some seconds. ERR_TIMEOUT: the signer hangs, and
@@ -102,10 +188,13 @@ void keyring_configure(struct keyring *k, const struct config *config);
 /* Cache-Control max-age to promise now: never more than what the stored ready_at of the standby
  * allows. */
 int64_t keyring_max_age(struct keyring *k, const struct keyring_view *v, int64_t now);
+/* What is to come (keys/plan.h). */
+size_t keyring_forecast(struct keyring *k, int64_t now, struct key_foreseen *ret_events,
+			size_t cap);
 /* The first broken rule of keys/plan.h as a sentence in `text`, or NULL. */
 const char *keyring_lint(struct keyring *k, int64_t now, char *text, size_t size);
 struct keyring_counts {
-	uint64_t scheduled, manual, failed;
+	uint64_t scheduled, manual, emergency, failed;
 };
 void keyring_counts(struct keyring *k, struct keyring_counts *ret_counts);
 

@@ -56,7 +56,11 @@ static enum err add_key(struct keyring_view *v, const struct key_row *row)
 	struct keyring_key *key = &v->keys[v->count];
 	enum err e;
 
-	*key = (struct keyring_key){ .info = row->info, .sealed = row->sealed };
+	*key = (struct keyring_key){
+		.info = row->info,
+		.public_jwk = row->public_jwk,
+		.sealed = row->sealed,
+	};
 	v->infos[v->count] = row->info;
 	e = has_public_half(&row->info) ? parse_public(row, &key->public_key) : ERR_OK;
 	if (!e)
@@ -159,6 +163,7 @@ void keyring_view_put(struct keyring *k, struct keyring_view *v)
 {
 	struct keyring_view *old;
 
+	key_tallies_attach(k->tallies, v);
 	pthread_mutex_lock(&k->lock);
 	old = k->view;
 	k->view = v;
@@ -182,8 +187,8 @@ int64_t keyring_max_age(struct keyring *k, const struct keyring_view *v, int64_t
 
 	pthread_mutex_lock(&k->lock);
 	policy = k->settings.policy;
-	if (policy.jwks_max_age > k->freshness)
-		policy.jwks_max_age = k->freshness;
+	if (policy.jwks_max_age > k->promises.freshness)
+		policy.jwks_max_age = k->promises.freshness;
 	pthread_mutex_unlock(&k->lock);
 	return key_plan_max_age(v->infos, v->count, &policy, now);
 }

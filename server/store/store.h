@@ -292,6 +292,9 @@ MUST_CHECK enum err store_audit_list(struct db *db, struct arena *a, int64_t bef
 MUST_CHECK enum err store_meta_get(struct db *db, struct arena *a, const char *name,
 				   struct str *ret_value);
 MUST_CHECK enum err store_meta_put(struct db *db, const char *name, struct str value);
+/* The same as a number; a value that is not there is 0. ERR_CORRUPT: no number. */
+MUST_CHECK enum err store_meta_get_i64(struct db *db, const char *name, int64_t *ret_value);
+MUST_CHECK enum err store_meta_put_i64(struct db *db, const char *name, int64_t value);
 /* Deletes at most `limit` rows that nothing can need any more: passed revocations, audit older than
  * `audit_before` (never its newest row), ended or expired logins. Looks at `limit` logins a call,
  * from where the last call stopped; call it now and then, not until it returns 0. */

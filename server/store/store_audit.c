@@ -91,3 +91,39 @@ enum err store_meta_put(struct db *db, const char *name, struct str value)
 	store_bind_text(s, 2, value);
 	return db_run(s, NULL);
 }
+
+enum { META_NUMBER_ARENA = 1024, META_NUMBER_MAX = 32 };
+
+enum err store_meta_get_i64(struct db *db, const char *name, int64_t *ret_value)
+{
+	struct arena *a;
+	struct str text;
+	enum err e = arena_new(META_NUMBER_ARENA, &a);
+
+	if (e)
+		return e;
+	e = store_meta_get(db, a, name, &text);
+	if (e == ERR_NOT_FOUND) {
+		*ret_value = 0;
+		e = ERR_OK;
+	} else if (!e && str_to_i64(text, 0, INT64_MAX, ret_value)) {
+		e = ERR_CORRUPT;
+	}
+	arena_free(a);
+	return e;
+}
+
+enum err store_meta_put_i64(struct db *db, const char *name, int64_t value)
+{
+	struct buf text;
+	struct str digits;
+	enum err e;
+
+	buf_init(&text, NULL, META_NUMBER_MAX);
+	buf_i64(&text, value);
+	e = buf_end(&text, &digits);
+	if (!e)
+		e = store_meta_put(db, name, digits);
+	buf_done(&text);
+	return e;
+}

@@ -83,12 +83,16 @@ static void make_parts(struct flow *f)
 
 static void open_keys(struct flow *f)
 {
-	const struct keyring_store steps = { .write = step_write, .read = step_read, .arg = f };
+	const struct keyring_means means = {
+		.env = f->app.env,
+		.config = f->config,
+		.store = { .write = step_write, .read = step_read, .arg = f },
+		.control = &f->signer.control,
+	};
 	struct derived_keys *d = &f->app.derived;
 	struct keyring *k;
 
-	ck_assert_int_eq(keyring_open(f->app.env, f->config, &steps, &f->signer.control, true, &k),
-			 ERR_OK);
+	ck_assert_int_eq(keyring_open(&means, true, &k), ERR_OK);
 	f->app.keyring = k;
 	ck_assert_int_eq(keyring_derive(k, "refresh", &d->refresh), ERR_OK);
 	ck_assert_int_eq(keyring_derive(k, "jti", &d->jti), ERR_OK);

@@ -46,8 +46,16 @@ static const struct keyring_store steps = { .write = step, .read = step };
 
 enum err open_keyring(bool make)
 {
-	return keyring_open(&o.store.fake.env, &o.config, &steps, &o.signer.control, make,
-			    &o.keyring);
+	const struct keyring_means means = {
+		.env = &o.store.fake.env,
+		.config = &o.config,
+		.store = steps,
+		.control = &o.signer.control,
+		.custody = o.custody,
+		.revoked_kids = o.revoked_kids,
+	};
+
+	return keyring_open(&means, make, &o.keyring);
 }
 
 void configure(void)

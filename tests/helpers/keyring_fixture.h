@@ -21,6 +21,8 @@ struct keyring_fixture {
 	struct signer_fixture signer;
 	struct config config;
 	struct keyring *keyring;
+	struct keyring_custody custody; /* none unless a test puts one in */
+	const char *revoked_kids;
 	struct arena *arena;
 	struct buf token;
 	enum store_mood mood;

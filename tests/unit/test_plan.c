@@ -13,6 +13,8 @@
 
 enum { NOW = 1700000000, DAY = 86400, TTL = 600, AGE = 900, SKEW = 60, STEP = 3600 };
 
+static const struct key_outlook calm = { .held_back = 0 };
+
 static const struct key_policy policy = {
 	.rotate_every = 30 * DAY,
 	.jwks_max_age = AGE,
@@ -68,7 +70,7 @@ static const struct key_info *infos(const struct set *set)
 
 static size_t due(const struct set *set, size_t count, int64_t now, struct key_step *ret_steps)
 {
-	return key_plan_due(infos(set), count, &policy, es256, 1, now, ret_steps, 8);
+	return key_plan_due(infos(set), count, &policy, es256, 1, &calm, now, ret_steps, 8);
 }
 
 static void assert_one_step(const struct set *set, int64_t now, enum key_act act, const char *kid)
@@ -160,7 +162,7 @@ START_TEST(a_missing_standby_is_made_at_once)
 	assert_one_step(&set, NOW, KEY_ACT_MAKE_STANDBY, "");
 	ck_assert_int_eq(key_plan_next(infos(&set), 3, &policy, NOW), NOW);
 	set.standby.state = KEY_STANDBY;
-	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, both, 2, NOW, steps, 8), 1);
+	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, both, 2, &calm, NOW, steps, 8), 1);
 	ck_assert_int_eq(steps[0].act, KEY_ACT_MAKE_STANDBY);
 	ck_assert_int_eq(steps[0].alg, ALG_RS256);
 }
@@ -205,11 +207,11 @@ START_TEST(bounds_come_first_and_the_list_ends_at_its_cap)
 	set.active.exp_bound = NOW;
 	set.standby.activate_at = NOW;
 	set.retiring.remove_at = NOW;
-	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, es256, 1, NOW, steps, 3), 3);
+	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, es256, 1, &calm, NOW, steps, 3), 3);
 	ck_assert_int_eq(steps[0].act, KEY_ACT_RAISE_BOUND);
 	ck_assert_int_eq(steps[1].act, KEY_ACT_ROTATE);
 	ck_assert_int_eq(steps[2].act, KEY_ACT_REMOVE);
-	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, es256, 1, NOW, steps, 2), 2);
+	ck_assert_uint_eq(key_plan_due(infos(&set), 3, &policy, es256, 1, &calm, NOW, steps, 2), 2);
 }
 END_TEST
 

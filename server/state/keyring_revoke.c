@@ -1,0 +1,293 @@
+/* Emergencies. The order is: the list of revoked kids (a file, synced), the database, the signer,
+ * the view; then what is missing is made. Whatever is cut off in between goes on from the list or
+ * the database at the next start, and never back. */
+#include "base/fault.h"
+#include "server/state/keyring_priv.h"
+#include "server/state/revoked_kids.h"
+
+/* ---- store steps ---- */
+
+/* The standby takes over at once, ready or not: a verifier that does not hold it yet fetches it
+ * when it meets its kid, and the other choice is no token at all. */
+static enum err promote_standby(struct db *db, const struct act *a)
+{
+	const struct key_promotion p = { .alg = a->alg,
+					 .kid = str_z(a->standby->info.kid),
+					 .exp_bound = a->bound,
+					 .now = a->now,
+					 .forced = a->now < a->standby->info.ready_at };
+
+	return store_key_promote(db, &p);
+}
+
+static enum err step_revoke(struct lane_ctx *ctx, void *arg)
+{
+	struct act *a = arg;
+	enum err e = store_key_revoke(ctx->db, str_z(a->kid), a->now);
+
+	if (!e && a->standby)
+		e = promote_standby(ctx->db, a);
+	if (!e)
+		e = store_revoke(ctx->db, a->entry);
+	return act_conclude(ctx, a, e);
+}
+
+/* ---- one key ---- */
+
+/* Every token under it was counted by this process. */
+static bool is_counted(const struct act *a, const struct key_info *info)
+{
+	return info->state == KEY_STANDBY || info->activate_at > a->k->opened_at;
+}
+
+/* No token under it expires later; 0: it has signed none. */
+static int64_t latest_expiry(const struct act *a, const struct key_info *info)
+{
+	int64_t counted = keyring_latest(a->k->view, str_z(info->kid));
+
+	switch (info->state) {
+	case KEY_ACTIVE:
+		return is_counted(a, info) && counted < info->exp_bound ? counted : info->exp_bound;
+	case KEY_RETIRING:
+	case KEY_REMOVED:
+	case KEY_REVOKED:
+		return info->last_exp ? info->last_exp : info->exp_bound;
+	case KEY_STANDBY:
+	case KEY_STATE_COUNT:
+		break;
+	}
+	return 0;
+}
+
+void keyring_measure(const struct act *a, const struct keyring_key *key, struct revoke_result *ret)
+{
+	const struct keyring *k = a->k;
+	const struct key_policy *policy = &a->settings.policy;
+
+	*ret = (struct revoke_result){
+		.outstanding = keyring_outstanding(k->view, str_z(key->info.kid), a->now),
+		.exact = is_counted(a, &key->info),
+		.latest_expiry = latest_expiry(a, &key->info),
+		.cached_until = a->now + k->promises.freshness + key_plan_stale_if_error(policy),
+	};
+	memcpy(ret->kid, key->info.kid, sizeof(ret->kid));
+}
+
+/* The bad key is gone from the signer when this returns: by the switch, or dropped. */
+static enum err switch_signer(struct act *a)
+{
+	int64_t unused;
+	enum err e = FAILPOINT("key.revoke.committed");
+
+	if (!e && a->standby)
+		e = signer_activate(a->k->control, str_z(a->standby->info.kid), a->bound, &unused);
+	if (!e)
+		e = signer_drop(a->k->control, str_z(a->kid));
+	if (e == ERR_NOT_FOUND)
+		e = ERR_OK; /* not held: it retired, or the switch dropped it */
+	return e ? e : FAILPOINT("key.revoke.switched");
+}
+
+/* A standby that does not open cannot help: the algorithm waits for a new one. */
+static void choose_successor(struct act *a, const struct keyring_key *key)
+{
+	a->standby = NULL;
+	if (key->info.state != KEY_ACTIVE)
+		return;
+	a->standby = keyring_key_in(a->k, a->alg, KEY_STANDBY);
+	if (a->standby && signer_load(a->k->control, &a->standby->info, a->standby->sealed))
+		a->standby = NULL;
+	a->bound = key_plan_bound(&a->settings.policy, a->now);
+}
+
+static enum err revoke_now(struct act *a, const struct keyring_key *key, int64_t latest)
+{
+	const struct revocation entry = { .kind = REVOKE_KID,
+					  .value = str_z(a->kid),
+					  .iat_max = INT64_MAX,
+					  .until = latest + a->settings.policy.skew };
+	enum err e, switched;
+
+	choose_successor(a, key);
+	a->entry = &entry;
+	keyring_set_switching(a->k, a->standby != NULL);
+	e = act_write(a, step_revoke);
+	if (e)
+		return e;
+	switched = switch_signer(a);
+	if (switched)
+		a->k->stale = true;
+	e = act_publish(a);
+	keyring_set_switching(a->k, switched || e);
+	if (!switched && !e)
+		e = FAILPOINT("key.revoke.published");
+	return switched ? switched : e;
+}
+
+/* ---- what is missing afterwards ---- */
+
+static enum err make_standby(struct keyring *k, enum alg alg)
+{
+	struct fresh_key fresh;
+	enum err e = fresh_key_make_in_turn(k, alg, &fresh);
+
+	if (e)
+		return e;
+	e = keyring_insert_standby(k, &fresh, KEY_ORIGIN_EMERGENCY);
+	fresh_key_done(&fresh);
+	return e;
+}
+
+static enum err promote(struct keyring *k, enum alg alg)
+{
+	struct rotate_result unused;
+	struct fresh_key fresh;
+	enum err e = fresh_key_make_in_turn(k, alg, &fresh);
+
+	if (e)
+		return e;
+	e = keyring_switch(k, &fresh, NULL, &unused);
+	fresh_key_done(&fresh);
+	return e;
+}
+
+/* First what signs, then what waits. Failing is no error of the revocation: keyring_tend goes on.
+ */
+static void make_good(struct keyring *k, enum alg alg)
+{
+	struct keyring_settings s = keyring_settings_get(k);
+	enum err e = ERR_OK;
+
+	if (!keyring_is_configured(&s, alg))
+		return;
+	if (!keyring_key_in(k, alg, KEY_STANDBY))
+		e = make_standby(k, alg);
+	if (!e && !keyring_key_in(k, alg, KEY_ACTIVE))
+		e = promote(k, alg);
+	if (e)
+		k->stale = true;
+}
+
+static enum err list_kid(struct keyring *k, struct str kid, int64_t now)
+{
+	enum err e = k->revoked_kids ? revoked_kids_add(k->revoked_kids, kid, now) : ERR_OK;
+
+	return e ? e : FAILPOINT("key.revoke.listed");
+}
+
+static void count_emergency(struct keyring *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->counts.emergency++;
+	pthread_mutex_unlock(&k->lock);
+}
+
+static enum err revoke(struct act *a, bool listed, struct revoke_result *ret)
+{
+	const struct keyring_key *key = keyring_key_named(a->k, str_z(a->kid));
+	enum err e = ERR_OK;
+
+	if (!key)
+		return ERR_NOT_FOUND;
+	a->alg = key->info.alg;
+	keyring_measure(a, key, ret);
+	if (key->info.state == KEY_REVOKED)
+		return ERR_REUSED;
+	if (!listed)
+		e = list_kid(a->k, str_z(a->kid), a->now);
+	if (!e)
+		e = revoke_now(a, key, ret->latest_expiry);
+	if (!e)
+		count_emergency(a->k);
+	return e;
+}
+
+static void name_successor(const struct keyring *k, enum alg alg, struct revoke_result *ret)
+{
+	const struct keyring_key *active = keyring_key_in(k, alg, KEY_ACTIVE);
+
+	if (active)
+		memcpy(ret->signs_now, active->info.kid, sizeof(ret->signs_now));
+}
+
+/* The turn is the caller's. */
+static enum err revoke_in_turn(struct keyring *k, struct str kid, const struct audit_row *audit,
+			       bool listed, struct revoke_result *ret)
+{
+	struct act a;
+	enum err e = act_init(&a, k);
+
+	if (!e && kid.n > KID_MAX)
+		e = ERR_NOT_FOUND;
+	if (!e) {
+		memcpy(a.kid, kid.p, kid.n);
+		a.audit = audit;
+		e = revoke(&a, listed, ret);
+	}
+	if (!e)
+		make_good(k, a.alg);
+	if (!e || e == ERR_REUSED)
+		name_successor(k, a.alg, ret);
+	act_done(&a);
+	return e;
+}
+
+enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_row *audit,
+			struct revoke_result *ret_result)
+{
+	struct revoke_result result = { .kid = "" };
+	enum err e;
+
+	keyring_turn_take(k);
+	e = k->stale ? keyring_follow(k) : ERR_OK;
+	if (!e)
+		e = revoke_in_turn(k, kid, audit, false, &result);
+	keyring_turn_end(k);
+	*ret_result = result;
+	return e;
+}
+
+/* ---- what the list says, at the start ---- */
+
+static enum err revoke_from(struct keyring *k, struct str list)
+{
+	struct audit_row audit = { .at = keyring_now(k),
+				   .event = KEY_EVENT_REVOKE,
+				   .outcome = STR("ok"),
+				   .actor = STR("system"),
+				   .reason = STR("on the list of revoked kids"),
+				   .count = 1 };
+	struct revoke_result unused;
+	size_t i = 0;
+
+	while (i < k->view->count) {
+		const struct keyring_key *key = &k->view->keys[i++];
+		char kid[KID_MAX + 1];
+		enum err e;
+
+		if (key->info.state == KEY_REVOKED || !revoked_kids_has(list, str_z(key->info.kid)))
+			continue;
+		memcpy(kid, key->info.kid, sizeof(kid)); /* its view goes with the act */
+		audit.target = str_z(kid);
+		e = revoke_in_turn(k, str_z(kid), &audit, true, &unused);
+		if (e)
+			return e;
+		i = 0;
+	}
+	return ERR_OK;
+}
+
+enum err keyring_revoke_listed(struct keyring *k)
+{
+	struct buf list;
+	enum err e;
+
+	if (!k->revoked_kids)
+		return ERR_OK;
+	buf_init(&list, NULL, REVOKED_KIDS_FILE_MAX);
+	e = revoked_kids_read(k->revoked_kids, &list);
+	if (!e)
+		e = revoke_from(k, str_n(list.p, list.n));
+	buf_done(&list);
+	return e;
+}
