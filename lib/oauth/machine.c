@@ -100,13 +100,13 @@ static void refresh_mac(const struct refresh_bind *bind, const unsigned char *lo
 	secret_mac(bind->key, parts, sizeof(parts) / sizeof(parts[0]), ret_mac, REFRESH_MAC_LEN);
 }
 
-void refresh_write(struct buf *out, const struct refresh_bind *bind, unsigned char key_id,
+void refresh_write(struct buf *out, const struct refresh_bind *bind,
 		   const unsigned char login[LOGIN_ID_LEN], uint32_t n)
 {
 	unsigned char payload[REFRESH_LEN];
 	unsigned char *at = payload;
 
-	*at++ = key_id;
+	*at++ = bind->key_id;
 	memcpy(at, login, LOGIN_ID_LEN);
 	at += LOGIN_ID_LEN;
 	put_be(at, 4, n);
@@ -140,7 +140,8 @@ bool refresh_genuine(const struct refresh_name *name, const struct refresh_bind 
 	bool genuine;
 
 	refresh_mac(bind, name->login, name->n, mac);
-	genuine = bytes_equal_ct(mac, name->mac, sizeof(mac));
+	/* the MAC does not cover the key id: unchecked, one token would have 256 spellings */
+	genuine = bytes_equal_ct(mac, name->mac, sizeof(mac)) && name->key_id == bind->key_id;
 	wipe(mac, sizeof(mac));
 	return genuine;
 }

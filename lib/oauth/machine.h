@@ -33,13 +33,14 @@ struct refresh_name {
 
 struct refresh_bind {
 	const struct secret *key;
+	unsigned char key_id; /* the key's; a token that names another is not genuine under it */
 	struct str issuer;
 	int64_t epoch;
 	struct str client_id;
 	const unsigned char *seed; /* LOGIN_SEED_LEN */
 };
 
-void refresh_write(struct buf *out, const struct refresh_bind *bind, unsigned char key_id,
+void refresh_write(struct buf *out, const struct refresh_bind *bind,
 		   const unsigned char login[LOGIN_ID_LEN], uint32_t n);
 /* Takes the text apart; nothing is authenticated yet. ERR_SYNTAX. */
 MUST_CHECK enum err refresh_read(struct str text, struct refresh_name *ret_name);

@@ -5,9 +5,10 @@
 #include "jose/b64.h"
 #include "server/request/audit.h"
 #include "server/token/claims.h"
+#include "server/token/refresh.h"
 #include "server/store/gate.h"
 
-enum { REFRESH_KEY_ID = 1, SID_BYTES = 16, TOKEN_RESPONSE_MAX = JWT_SIZE_MAX + SCOPE_MAX + 1024 };
+enum { SID_BYTES = 16, TOKEN_RESPONSE_MAX = JWT_SIZE_MAX + SCOPE_MAX + 1024 };
 
 /* A login on its way into the store. */
 struct beginning {
@@ -33,13 +34,14 @@ static void write_refresh(struct request *rq, const struct login *login, struct 
 {
 	struct refresh_bind bind = {
 		.key = &rq->app->derived.refresh,
+		.key_id = REFRESH_KEY_ID,
 		.issuer = rq->snapshot->config->issuer,
 		.epoch = rq->app->epoch,
 		.client_id = login->client_id,
 		.seed = login->seed,
 	};
 
-	refresh_write(out, &bind, REFRESH_KEY_ID, login->id, login->n);
+	refresh_write(out, &bind, login->id, login->n);
 }
 
 /* RFC 6749 5.1 */

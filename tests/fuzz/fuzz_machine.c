@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct secret key = { "no text of a fuzzer is made with" };
 	static const unsigned char seed[LOGIN_SEED_LEN];
 	const struct refresh_bind bind = {
-		.key = &key, .issuer = STR("i"), .client_id = STR("c"), .seed = seed
+		.key = &key, .key_id = 1, .issuer = STR("i"), .client_id = STR("c"), .seed = seed
 	};
 	struct str text = str_n(data, size);
 	unsigned char payload[32];

@@ -20,6 +20,7 @@ static struct refresh_bind bind_of(const struct login *l)
 {
 	return (struct refresh_bind){
 		.key = &key,
+		.key_id = KEY_ID,
 		.issuer = STR("https://id.example"),
 		.epoch = 1,
 		.client_id = l->client_id,
@@ -45,7 +46,7 @@ static struct refresh_request request(const struct login *l, const struct refres
 	struct str text;
 
 	buf_init(&b, fx.arena, 512);
-	refresh_write(&b, bind, KEY_ID, l->id, n);
+	refresh_write(&b, bind, l->id, n);
 	OK(buf_end(&b, &text));
 	OK(refresh_read(text, &in.name));
 	in.bind.seed = NULL; /* the store fills it from the row */

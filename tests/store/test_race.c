@@ -23,6 +23,7 @@ static struct refresh_request request(uint32_t n)
 {
 	struct refresh_bind bind = {
 		.key = &key,
+		.key_id = KEY_ID,
 		.issuer = STR("https://id.example"),
 		.epoch = 1,
 		.client_id = login.client_id,
@@ -41,7 +42,7 @@ static struct refresh_request request(uint32_t n)
 	struct str text;
 
 	buf_init(&b, f.arena, 512);
-	refresh_write(&b, &bind, KEY_ID, login.id, n);
+	refresh_write(&b, &bind, login.id, n);
 	ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
 	ck_assert_int_eq(refresh_read(text, &in.name), ERR_OK);
 	return in;

@@ -11,6 +11,7 @@ static struct refresh_bind binding(void)
 {
 	return (struct refresh_bind){
 		.key = &key,
+		.key_id = 3,
 		.issuer = STR("https://id.example.com"),
 		.epoch = 1,
 		.client_id = STR("web"),
@@ -35,7 +36,7 @@ static struct str refresh_text(struct buf *b, uint32_t n)
 	struct str text;
 
 	buf_init(b, NULL, 200);
-	refresh_write(b, &bind, 3, login, n);
+	refresh_write(b, &bind, login, n);
 	ck_assert_int_eq(buf_end(b, &text), ERR_OK);
 	return text;
 }
@@ -188,6 +189,9 @@ START_TEST(a_refresh_token_is_genuine_for_exactly_what_it_was_made_for)
 	ck_assert(!refresh_genuine(&changed, &binds[0]));
 	changed = name;
 	changed.login[15] ^= 1;
+	ck_assert(!refresh_genuine(&changed, &binds[0]));
+	changed = name;
+	changed.key_id++;
 	ck_assert(!refresh_genuine(&changed, &binds[0]));
 	changed = name;
 	changed.mac[31] ^= 0x80;
