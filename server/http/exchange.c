@@ -130,6 +130,9 @@ void exchange_open(struct exchange *x, const struct peer *peer, const struct pro
 		refuse(x, fail(rq, e, "%s", x->head.why), x->head.status);
 		return;
 	}
+	/* the library ends a chunk's line at a bare LF (RFC 9112 2.2 lets it), where a proxy may
+	 * see a longer extension: what follows may not begin where we think it does */
+	x->close = x->head.chunked;
 	take_target(x);
 	take_fields(x);
 	if (!x->refused && arena_failed(rq->arena))

@@ -5,6 +5,7 @@
  * and libmicrohttpd 0.9 is generous: it takes Content-Length with Transfer-Encoding, the first of
  * two Content-Length fields, lines that end in a bare LF, folded lines, "Name :", and cuts at a
  * NUL. All of that is refused here, so that whatever a proxy before us made of it does not matter.
+ * The lines of a chunked body are the library's alone; behind one the connection ends (exchange.c).
  *
  * Pure: works on the library's strings, keeps none of them longer than the head itself. */
 #ifndef CHANCERY_SERVER_HEAD_H

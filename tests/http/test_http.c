@@ -210,11 +210,6 @@ static const struct framing methods[] = {
 	  BYTES("POST /form HTTP/1.1\r\nHost: x \t\r\nContent-Length: 0\r\n"
 		"Content-Type: application/x-www-form-urlencoded \r\n\r\n"),
 	  200 },
-	{ "a chunked form",
-	  BYTES("POST /form HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n"
-		"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
-		"2\r\na=\r\n1\r\nb\r\n0\r\nTrailer: x\r\n\r\n"),
-	  200 },
 };
 
 START_TEST(these_requests_keep_their_connection)
@@ -233,6 +228,38 @@ START_TEST(these_requests_keep_their_connection)
 	client_send(fd, "GET /plain HTTP/1.1\r\n" HOST "\r\n");
 	ck_assert_msg(status_of(client_response(fd)) == 200, "%s", row->name);
 	close(fd);
+	house_down(&h);
+}
+END_TEST
+
+/* The library ends a chunk's line at a bare LF, also in the middle of an extension, where a proxy
+ * may read on to CR LF and see another end of the body. Nothing is read after it. */
+START_TEST(nothing_is_read_behind_a_chunked_body)
+{
+	static const char head[] = "POST /form HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n"
+				   "Content-Type: application/x-www-form-urlencoded\r\n\r\n";
+	static const char *const endings[] = {
+		"2\r\na=\r\n1\r\nb\r\n0\r\nTrailer: x\r\n\r\n",
+		"3\na=b\n0\n\n",
+		"3;\na=b\r\n0\r\n\r\n",
+		"3;x\na=b\r\n0\r\n\r\n",
+		"3\r\na=b\r\n0\r\nTrailer: x\r\n\n",
+	};
+	struct house h;
+
+	house_up(&h, &(struct house_options){ .connections_max = 0 });
+	for (size_t i = 0; i < COUNT(endings); i++) {
+		int fd = client_connect(&h);
+		const char *text;
+
+		client_send(fd, head);
+		client_send(fd, endings[i]);
+		client_send(fd, "GET /plain HTTP/1.1\r\n" HOST "\r\n");
+		text = client_rest(fd);
+		ck_assert_msg(status_of(text) == 200 || status_of(text) == 400, "%zu: %s", i, text);
+		ck_assert_msg(responses_in(text) == 1, "%zu: %s", i, text);
+		close(fd);
+	}
 	house_down(&h);
 }
 END_TEST
@@ -460,6 +487,7 @@ int main(void)
 	tcase_add_loop_test(all, odd_framing_is_refused_once_and_the_connection_ends, 0,
 			    COUNT(refused));
 	tcase_add_loop_test(all, these_requests_keep_their_connection, 0, COUNT(methods));
+	tcase_add_test(all, nothing_is_read_behind_a_chunked_body);
 	tcase_add_loop_test(all, targets_and_heads_have_a_size, 0, COUNT(sizes));
 	tcase_add_loop_test(all, a_body_that_is_too_long_is_refused_before_any_work, 0,
 			    COUNT(bodies));
