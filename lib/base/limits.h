@@ -20,7 +20,7 @@ enum {
 	FORM_SIZE_MAX = 16384,	  /* token endpoint: two JWTs at the most */
 	FORM_PARAMS_MAX = 64,
 	ADMIN_BODY_MAX = 65536,		/* one object with its lists */
-	BODIES_IN_FLIGHT_MAX = 8 << 20, /* all connections together */
+	BODIES_IN_FLIGHT_MAX = 4 << 20, /* of one listener and worker; then the slowest goes */
 	REQUEST_ARENA_MAX = 256 << 10,
 
 	/* names and lists of the registry */

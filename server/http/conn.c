@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/limits.h"
+
 enum {
 	HEAD_US = 10000000,
 	BODY_US = 20000000,
@@ -60,6 +62,7 @@ void conn_list_init(struct conn_list *l, const struct conn_limits *limits, unsig
 	deadline_queue_init(&l->total, limits->total_us ? limits->total_us : TOTAL_US);
 	l->max = max;
 	l->fresh_max = fresh_max;
+	l->bodies.max = BODIES_IN_FLIGHT_MAX;
 }
 
 struct conn *conn_open(struct conn_list *l, int fd, int64_t now_us)
@@ -172,6 +175,20 @@ static void make_room(struct conn_list *l, int64_t now_us)
 
 	while ((c = who_goes(l, &from)) && from <= now_us)
 		cut(l, c);
+}
+
+/* Whoever holds bodies back must not keep everybody else's out: a few hundred connections would be
+ * enough for that. */
+void conn_make_body_room(struct conn_list *l, const struct conn *c, size_t n)
+{
+	struct deadline *d;
+
+	while (l->bodies.used + n > l->bodies.max && (d = deadline_first(&l->body)) &&
+	       of_phase(d) != c) {
+		exchange_give_way(of_phase(d)->exchange);
+		of_phase(d)->late = true;
+		cut(l, of_phase(d));
+	}
 }
 
 /* ---- deadlines ---- */

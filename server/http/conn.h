@@ -33,6 +33,7 @@ struct conn_list {
 	unsigned leaving; /* of these, cut */
 	unsigned fresh;
 	uint64_t accepted; /* ever */
+	struct bodies bodies;
 };
 
 /* Microseconds each phase may take. Zero: 10 s, 20 s, 30 s, 75 s. */
@@ -61,6 +62,9 @@ void conn_end(struct conn_list *l, struct conn *c, int64_t now_us);
 void conn_expire(struct conn_list *l, int64_t now_us, void (*give_up)(struct conn *c));
 /* When conn_expire has something to do; INT64_MAX: never. */
 int64_t conn_next_deadline(const struct conn_list *l);
+/* Before `n` bytes of c's body are kept: while there is no room for them, cuts the one whose body
+ * has been on its way longest, unless that is `c`. */
+void conn_make_body_room(struct conn_list *l, const struct conn *c, size_t n);
 /* For a drain: cuts those that have had no request for `grace_us` and have sent nothing since. */
 void conn_cut_waiting(struct conn_list *l, int64_t now_us, int64_t grace_us);
 /* Gives every request that a lane holds to `give_up`. */

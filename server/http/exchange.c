@@ -18,7 +18,7 @@ static void refuse(struct exchange *x, enum err e, int status)
 }
 
 struct exchange *exchange_new(struct worker *w, enum listener listener, struct str target,
-			      _Atomic size_t *budget)
+			      struct bodies *bodies)
 {
 	struct arena *a = worker_arena(w);
 	struct exchange *x;
@@ -33,7 +33,7 @@ struct exchange *exchange_new(struct worker *w, enum listener listener, struct s
 		return NULL;
 	}
 	x->target = target;
-	x->budget = budget;
+	x->bodies = bodies;
 	x->rq.app = worker_app(w);
 	x->rq.worker = w;
 	x->rq.arena = a;
@@ -98,8 +98,7 @@ static void take_peer(struct exchange *x, const struct peer *peer, const struct 
 	rq->address = arena_str(rq->arena, str_z(text));
 }
 
-/* Before a byte of body is read: how much the route takes, and whether all bodies together may
- * grow. */
+/* Before a byte of body is read: how much the route takes. */
 static void open_body(struct exchange *x)
 {
 	const struct route *route = x->rq.route;
@@ -112,8 +111,6 @@ static void open_body(struct exchange *x)
 		       fail(&x->rq, ERR_TOO_LARGE, "a body of %lld bytes",
 			    (long long)x->head.content_length),
 		       0);
-	else if (x->keeps && atomic_load(x->budget) >= BODIES_IN_FLIGHT_MAX)
-		refuse(x, fail(&x->rq, ERR_UNAVAILABLE, "too many bodies in flight"), 0);
 }
 
 void exchange_open(struct exchange *x, const struct peer *peer, const struct proxies *proxies)
@@ -176,11 +173,24 @@ bool exchange_body(struct exchange *x, const char *p, size_t n)
 	if (x->refused || !x->keeps)
 		return true;
 	x->counted += n;
-	if (atomic_fetch_add(x->budget, n) + n > BODIES_IN_FLIGHT_MAX)
+	x->bodies->used += n;
+	if (x->bodies->used > x->bodies->max)
 		stop_keeping(x, fail(rq, ERR_UNAVAILABLE, "too many bodies in flight"));
 	else
 		buf_add(&x->body, p, n);
 	return true;
+}
+
+static void uncount(struct exchange *x)
+{
+	x->bodies->used -= x->counted;
+	x->counted = 0;
+}
+
+void exchange_give_way(struct exchange *x)
+{
+	uncount(x);
+	stop_keeping(x, fail(&x->rq, ERR_UNAVAILABLE, "the body came too slowly"));
 }
 
 /* ---- the answer ---- */
@@ -267,8 +277,7 @@ void exchange_free(struct exchange *x)
 	struct arena *a = x->rq.arena;
 
 	assert(!x->held && !x->bound);
-	if (x->counted)
-		atomic_fetch_sub(x->budget, x->counted);
+	uncount(x);
 	request_done(&x->rq);
 	worker_arena_return(w, a);
 }

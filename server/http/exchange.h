@@ -7,8 +7,6 @@
 #ifndef CHANCERY_SERVER_EXCHANGE_H
 #define CHANCERY_SERVER_EXCHANGE_H
 
-#include <stdatomic.h>
-
 #include "server/http/head.h"
 #include "server/http/proxy.h"
 #include "server/request/request.h"
@@ -32,14 +30,19 @@ struct peer {
 	int64_t uid;		     /* UNIX socket, else -1 */
 };
 
+/* Bytes of body that one listener's exchanges hold. */
+struct bodies {
+	size_t used, max;
+};
+
 struct exchange {
 	struct request rq; /* first: what a lane gives back is the request */
 	struct head head; /* its strings are the library's: only until exchange_open has returned */
 	struct str target; /* raw, whole */
 	struct buf body;
 	size_t received; /* bytes of body so far, kept or not */
-	size_t counted;	 /* of these, in the budget */
-	_Atomic size_t *budget;
+	size_t counted;	 /* of these, in `bodies` */
+	struct bodies *bodies;
 	bool keeps;	  /* the body is wanted */
 	enum err refused; /* decided before the end of the body; answered when the body is over */
 	int refused_status;
@@ -51,9 +54,9 @@ struct exchange {
 	bool given_up; /* the connection has another answer by now */
 };
 
-/* At the request line. `budget` counts the bodies of all workers. NULL: no memory. */
+/* At the request line. `bodies` outlives it. NULL: no memory. */
 struct exchange *exchange_new(struct worker *w, enum listener listener, struct str target,
-			      _Atomic size_t *budget);
+			      struct bodies *bodies);
 /* When the head is complete (x->head was given its fields): checks it, fills the request, finds the
  * route. A refusal is kept in the exchange. `proxies` may be NULL. */
 void exchange_open(struct exchange *x, const struct peer *peer, const struct proxies *proxies);
@@ -61,6 +64,9 @@ void exchange_open(struct exchange *x, const struct peer *peer, const struct pro
 bool exchange_refuses_now(const struct exchange *x);
 /* A piece of the body. False: too much of it; cut the connection. */
 bool exchange_body(struct exchange *x, const char *p, size_t n);
+/* Its body comes slowly, and others need the room: what it holds counts no more, the rest of it is
+ * not kept. The caller cuts the connection. */
+void exchange_give_way(struct exchange *x);
 /* Instead of the router's work: the server, or the connection, is about to end. */
 void exchange_shed(struct exchange *x);
 /* After the body. ERR_OK: the response is filled; ERR_PARKED. */

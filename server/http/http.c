@@ -12,6 +12,7 @@
  * therefore followed by a short wait. */
 #include "server/http/http.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -46,7 +47,6 @@ struct port {
 struct http {
 	struct worker *worker;
 	struct conn_limits limits;
-	_Atomic size_t *bodies;
 	struct proxies_view proxies;
 	int64_t now_us;
 	bool own_lines; /* the library checks line ends itself (1.0 and later) */
@@ -151,7 +151,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *c)
 	h->progress = true;
 	if (!conn)
 		return NULL;
-	x = exchange_new(h->worker, port->options.kind, str_z(target), h->bodies);
+	x = exchange_new(h->worker, port->options.kind, str_z(target), &port->conns.bodies);
 	if (!x)
 		return NULL;
 	x->rq.connection = conn;
@@ -222,6 +222,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		size_t n = *data_n;
 
 		*data_n = 0;
+		conn_make_body_room(&port->conns, conn_of(c), n);
 		return exchange_body(x, data, n) ? MHD_YES : MHD_NO;
 	}
 	return on_end(conn_of(c), x);
@@ -478,6 +479,8 @@ static void http_done(void *arg)
 	struct http *h = arg;
 
 	http_stop(h);
+	for (size_t i = 0; i < h->port_count; i++)
+		assert(!h->ports[i].conns.bodies.used);
 	proxies_forget(&h->proxies);
 	free(h);
 }
@@ -531,6 +534,8 @@ static enum err start_port(struct http *h, struct port *port, const struct http_
 	port->options = *options;
 	conn_list_init(&port->conns, &h->limits, options->connections_max,
 		       options->tls ? HANDSHAKES_MAX : UINT_MAX);
+	if (options->bodies_max)
+		port->conns.bodies.max = options->bodies_max;
 	port->daemon = start_daemon(port);
 	if (!port->daemon)
 		return ERR_IO;
@@ -565,7 +570,6 @@ enum err http_attach(struct worker *w, const struct http_options *options)
 	}
 	h->worker = w;
 	h->limits = options->limits;
-	h->bodies = options->bodies;
 	h->own_lines = MHD_get_version()[0] >= '1';
 	for (; h->port_count < count; h->port_count++) {
 		size_t i = h->port_count;

@@ -12,8 +12,6 @@
 #ifndef CHANCERY_SERVER_HTTP_H
 #define CHANCERY_SERVER_HTTP_H
 
-#include <stdatomic.h>
-
 #include "server/http/conn.h"
 #include "server/http/tls.h"
 #include "server/state/wire.h"
@@ -35,6 +33,7 @@ struct http_listener {
 	unsigned connections_max; /* before it is reached, the longest idle ones are closed */
 	unsigned per_address_max; /* 0: no limit. Not behind a proxy, which is one address */
 	size_t memory;		  /* per connection; 0: HTTP_MEMORY_PUBLIC */
+	size_t bodies_max;	  /* of all connections together; 0: BODIES_IN_FLIGHT_MAX */
 };
 
 struct http_options {
@@ -44,7 +43,6 @@ struct http_options {
 	 * from there. Total: 30 s from the request line to the last byte of the answer. Idle: 75 s.
 	 */
 	struct conn_limits limits;
-	_Atomic size_t *bodies; /* bytes of body in flight, all workers together; outlives them */
 };
 
 /* Gives the worker its HTTP side, which goes with worker_free. All fds are taken, also on failure.

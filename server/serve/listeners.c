@@ -18,7 +18,6 @@ struct listeners {
 	size_t started;
 	struct tls *public_tls;
 	struct tls *admin_tls;
-	_Atomic size_t bodies;
 	char url[URI_MAX];
 };
 
@@ -167,7 +166,7 @@ static enum err make_worker(struct listeners *l, struct office *o, struct doors 
 		.index = (unsigned)index,
 		.signer_fd = signer_fd,
 	};
-	struct http_options http = { .listeners = doors, .bodies = &l->bodies };
+	struct http_options http = { .listeners = doors };
 	enum err e = worker_new(&options, &l->workers[index]);
 
 	if (e)

@@ -272,6 +272,7 @@ static size_t open_doors(struct house *h, const struct house_options *o, struct 
 		.tls = h->tls,
 		.connections_max = o->connections_max ? o->connections_max : 64,
 		.per_address_max = o->per_address_max,
+		.bodies_max = o->bodies_max,
 	};
 	if (o->unix_socket) {
 		house_path(h, "admin.sock", h->socket, sizeof(h->socket));
@@ -294,9 +295,7 @@ static void start(struct house *h, const struct house_options *o)
 		.signer_fd = -1,
 		.drain_us = o->drain_us,
 	};
-	struct http_options http = { .listeners = doors,
-				     .limits = o->limits,
-				     .bodies = &h->bodies };
+	struct http_options http = { .listeners = doors, .limits = o->limits };
 
 	ck_assert_int_eq(worker_new(&worker, &h->worker), ERR_OK);
 	http.listener_count = open_doors(h, o, doors);
@@ -354,7 +353,6 @@ void house_down(struct house *h)
 	worker_free(h->worker);
 	/* every request gave back what it held */
 	ck_assert_uint_eq(atomic_load(&h->snapshot.refs), 1);
-	ck_assert_uint_eq(atomic_load(&h->bodies), 0);
 	tls_free(h->tls);
 	metrics_free(h->app.metrics);
 	log_free(h->app.log);

@@ -22,7 +22,6 @@ struct house {
 	struct config *config;
 	struct snapshot snapshot;
 	struct tls *tls;
-	_Atomic size_t bodies;
 	unsigned port;	  /* public */
 	char socket[108]; /* the UNIX socket's path; "" for none */
 	char dir[64];	  /* for files; removed at the end */
@@ -33,6 +32,7 @@ struct house_options {
 	struct conn_limits limits;
 	unsigned connections_max; /* 0: 64 */
 	unsigned per_address_max;
+	size_t bodies_max;	     /* 0: BODIES_IN_FLIGHT_MAX */
 	const char *trusted_proxies; /* config list */
 	bool unix_socket;
 	bool tls;

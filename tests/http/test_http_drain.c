@@ -204,7 +204,6 @@ START_TEST(a_worker_that_never_started_is_given_back)
 	ck_assert_int_eq(
 		worker_new(&(struct worker_options){ .app = &h.app, .signer_fd = dup(0) }, &w),
 		ERR_OK);
-	options.bodies = &h.bodies;
 	ck_assert_int_eq(http_attach(w, &options), ERR_OK);
 	worker_set_signer(w, dup(0));
 	worker_join(w);
