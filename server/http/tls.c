@@ -257,9 +257,14 @@ int64_t tls_expires_at(struct tls *t)
 
 /* ---- sessions ---- */
 
+/* RFC 9325 4.1 and 4.2: forward secrecy and AEAD, which "NORMAL" does not insist on; RFC 9155: no
+ * SHA-1 under a handshake. */
 const char *tls_priorities(void)
 {
-	return "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+	return "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+	       ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA"
+	       ":-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM"
+	       ":-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1";
 }
 
 static int retrieve(gnutls_session_t session, const gnutls_datum_t *issuers, int issuer_count,

@@ -29,7 +29,7 @@ int64_t tls_expires_at(struct tls *t);
 
 /* For http.c. */
 
-/* TLS 1.2 and 1.3, GnuTLS's own choice of the rest. */
+/* TLS 1.2 and 1.3, ECDHE with AEAD. */
 const char *tls_priorities(void);
 /* A gnutls_certificate_retrieve_function2 that serves what tls_attach gave the session. */
 void *tls_retrieve(void);

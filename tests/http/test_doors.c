@@ -210,6 +210,36 @@ START_TEST(tls_carries_a_request_and_refuses_old_versions)
 }
 END_TEST
 
+/* RFC 9325 4.1 and 4.2: no static RSA (without forward secrecy), no CBC, no SHA-1. */
+START_TEST(tls_takes_strong_ciphers_only)
+{
+	static const char *const weak[] = {
+		"AES128-GCM-SHA256",	     "AES128-SHA",
+		"ECDHE-ECDSA-AES128-SHA",    "ECDHE-ECDSA-AES128-CCM",
+		"ECDHE-ECDSA-AES256-SHA384", "DHE-RSA-AES128-GCM-SHA256",
+	};
+	static const char *const strong[] = {
+		"ECDHE-ECDSA-AES128-GCM-SHA256",
+		"ECDHE-ECDSA-AES256-GCM-SHA384",
+		"ECDHE-ECDSA-CHACHA20-POLY1305",
+	};
+	char arguments[256];
+	struct house h;
+
+	house_up(&h, &(struct house_options){ .tls = true });
+	for (size_t i = 0; i < COUNT(weak) + COUNT(strong); i++) {
+		const char *name = i < COUNT(weak) ? weak[i] : strong[i - COUNT(weak)];
+		const char *text;
+
+		snprintf(arguments, sizeof(arguments), "-tls1_2 -cipher %s:@SECLEVEL=0 -quiet",
+			 name);
+		text = over_tls(&h, arguments, TLS_REQUEST);
+		ck_assert_msg(!strstr(text, "200 OK") == (i < COUNT(weak)), "%s: %s", name, text);
+	}
+	house_down(&h);
+}
+END_TEST
+
 START_TEST(a_parked_request_over_tls_is_answered)
 {
 	const char *text;
@@ -403,6 +433,7 @@ int main(void)
 		the_socket_knows_its_peer,
 		another_user_and_the_overflow_user_are_not_trusted,
 		tls_carries_a_request_and_refuses_old_versions,
+		tls_takes_strong_ciphers_only,
 		a_parked_request_over_tls_is_answered,
 		certificates_are_replaced_whole_or_not_at_all,
 		trusted_proxies_are_addresses_or_blocks,
