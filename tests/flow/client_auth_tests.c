@@ -196,6 +196,12 @@ START_TEST(no_secret_reaches_the_log)
 
 	refresh(answer_str(&a, "refresh_token"));
 	token(with("grant_type=password&username=alice", "password", STR("hunter2hunter2")));
+	/* id and secret changed places, a token where the id belongs */
+	post(f, "/oauth2/token", basic(fx.secret, "shop"), "grant_type=client_credentials");
+	post(f, "/oauth2/introspect", anonymous(),
+	     with("token=x", "client_id", answer_str(&a, "access_token")));
+	post(f, "/oauth2/introspect", anonymous(),
+	     with("token=x", "client_id", answer_str(&a, "refresh_token")));
 	log = flow_log(f);
 	ck_assert(log.p && log.n);
 	ck_assert_ptr_null(memmem(log.p, log.n, fx.secret, strlen(fx.secret)));
