@@ -5,6 +5,7 @@
 #include "server/token/endpoints.h"
 
 #include "server/store/lists.h"
+#include "server/token/auth.h"
 #include "server/token/refresh.h"
 #include "server/token/token.h"
 
@@ -23,12 +24,21 @@ static enum err inactive(struct request *rq)
 	return respond_text(rq, 200, "application/json", STR("{\"active\":false}"));
 }
 
+/* "*" is every audience but the reserved ones: anybody who manages clients may hand it out. */
+static bool may_ask_about(const struct request *rq, struct str aud)
+{
+	struct str list = rq->client->introspect;
+
+	return list_has(list, aud) || (list_has(list, STR("*")) &&
+				       !audience_is_reserved(rq->snapshot->config->issuer, aud));
+}
+
 static bool may_ask(const struct request *rq, const struct jwt *jwt)
 {
-	if (str_equal(jwt->client_id, rq->client->id) || list_has(rq->client->introspect, STR("*")))
+	if (str_equal(jwt->client_id, rq->client->id))
 		return true;
 	for (size_t i = 0; i < jwt->aud_count; i++)
-		if (list_has(rq->client->introspect, jwt->aud[i]))
+		if (may_ask_about(rq, jwt->aud[i]))
 			return true;
 	return false;
 }

@@ -364,6 +364,25 @@ START_TEST(nobody_gains_a_scope_they_lack)
 }
 END_TEST
 
+/* "*" is every api but the reserved one: who may hand out "*" may not hand out that. */
+START_TEST(introspecting_everything_does_not_reach_admin_tokens)
+{
+	const char *json = "{\"client_id\":\"eye\",\"grant_types\":[\"client_credentials\"],"
+			   "\"introspect\":[\"*\"]}";
+	struct str admin_text = admin_token("chancery:keys");
+	struct answer a = as(admin_token("chancery:clients"), METHOD_POST, CLIENTS, json);
+	const char *secret, *form = format("token=%.*s", STR_ARG(admin_text));
+
+	ck_assert_status(a, 201);
+	secret = arena_z(office.arena, answer_str(&a, "client_secret"));
+	a = post(&office, "/oauth2/introspect", basic("eye", secret), form);
+	ck_assert_str(a.body, "{\"active\":false}");
+	root_gets(200, METHOD_PATCH, CLIENTS "/eye", "{\"introspect\":[\"*\",\"" ADMIN_API "\"]}");
+	a = post(&office, "/oauth2/introspect", basic("eye", secret), form);
+	ck_assert(answer_bool(&a, "active"));
+}
+END_TEST
+
 START_TEST(a_chancery_admin_token_may_do_what_the_socket_may)
 {
 	const char *secret = make_client("ops", "chancery:admin", ADMIN_API);
@@ -452,6 +471,7 @@ Suite *scope_suite(void)
 	tcase_add_test(c, being_root_counts_on_the_socket_only);
 	tcase_add_loop_test(c, nobody_gains_a_scope_they_lack, 0,
 			    sizeof(escalations) / sizeof(*escalations));
+	tcase_add_test(c, introspecting_everything_does_not_reach_admin_tokens);
 	tcase_add_test(c, a_chancery_admin_token_may_do_what_the_socket_may);
 	tcase_add_test(c, a_narrow_scope_does_its_own_work);
 	tcase_add_test(c, reserved_scopes_are_had_by_client_credentials_only);

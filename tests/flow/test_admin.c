@@ -16,7 +16,7 @@ void admin_fixture_up(void)
 	flow_up(&office);
 	flow_api(&office, ORDERS, "orders", "orders.read orders.write");
 	root_gets(201, METHOD_POST, "/admin/v1/clients",
-		  "{\"client_id\":\"inspector\",\"introspect\":[\"*\"],"
+		  "{\"client_id\":\"inspector\",\"introspect\":[\"*\",\"" ISSUER "/admin\"],"
 		  "\"client_secret\":\"an inspector's own secret\"}");
 	inspector_secret = "an inspector's own secret";
 }
