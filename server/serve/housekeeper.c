@@ -200,11 +200,26 @@ static void flush_refusals(struct housekeeper *h, bool all)
 		audit_fold_written(f.folder);
 }
 
+/* A revocation was stored, and there was no memory to enter it; until this succeeds no token is
+ * called good. */
+static void catch_up(struct housekeeper *h)
+{
+	struct revoked *r = h->office->app.revoked;
+	enum err e;
+
+	if (!revoked_is_behind(r))
+		return;
+	e = revoked_load(r, h->office->db, wall(h));
+	if (e)
+		complain(h, "revocations could not be read again", e);
+}
+
 static void do_duties(struct housekeeper *h)
 {
 	int64_t now = seconds(h);
 
 	if (now >= h->next_tend) {
+		catch_up(h);
 		tend_keys(h);
 		h->next_tend = now + 1;
 	}

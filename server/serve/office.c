@@ -147,7 +147,7 @@ static enum err make_parts(struct office *o)
 	if (!e)
 		e = client_cache_new(CLIENT_CACHE_MAX, CLIENT_CACHE_ABSENT_MAX, &app->clients);
 	if (!e)
-		e = revoked_new(&app->revoked);
+		e = revoked_new(REVOCATIONS_MAX, &app->revoked);
 	if (!e)
 		e = attempts_new(&o->env, LOGIN_TABLE_MAX, &app->attempts);
 	if (!e)

@@ -9,8 +9,7 @@
 
 enum {
 	BUCKETS = 1 << 15,
-	SLICE = 256,	       /* buckets purged under one hold of the lock */
-	ENTRIES_MAX = 1 << 20, /* about 100 MB; each costs its maker a token or a login */
+	SLICE = 256, /* buckets purged under one hold of the lock */
 	LOAD_PAGE = 1000,
 	LOAD_ARENA_MAX = 2 << 20,
 };
@@ -33,16 +32,19 @@ struct page_end {
 struct revoked {
 	pthread_rwlock_t lock; /* guards the buckets and all they hold */
 	_Atomic size_t count;
+	_Atomic bool behind;
+	size_t max;
 	struct entry *buckets[BUCKETS];
 };
 
-enum err revoked_new(struct revoked **ret_revoked)
+enum err revoked_new(size_t max, struct revoked **ret_revoked)
 {
 	struct revoked *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return ERR_NOMEM;
 	pthread_rwlock_init(&r->lock, NULL);
+	r->max = max;
 	*ret_revoked = r;
 	return ERR_OK;
 }
@@ -119,7 +121,7 @@ enum err revoked_add(struct revoked *r, const struct revocation *entry)
 	if (there) {
 		widen(there, entry);
 		e = ERR_OK;
-	} else if (fresh && atomic_load(&r->count) < ENTRIES_MAX) {
+	} else if (fresh) {
 		struct entry **at = bucket(r, entry->kind, entry->value);
 
 		fresh->chain = *at;
@@ -127,7 +129,7 @@ enum err revoked_add(struct revoked *r, const struct revocation *entry)
 		fresh = NULL;
 		atomic_fetch_add(&r->count, 1);
 	} else {
-		e = ERR_NOMEM;
+		atomic_store(&r->behind, true);
 	}
 	pthread_rwlock_unlock(&r->lock);
 	free(fresh);
@@ -163,12 +165,18 @@ enum err revoked_load(struct revoked *r, struct db *db, int64_t now)
 {
 	AUTO(arena, a) = NULL;
 	struct page_end end = { .any = false };
-	enum err e = arena_new(LOAD_ARENA_MAX, &a);
+	enum err e;
+
+	/* first: what fails to be entered while we read is read again */
+	atomic_store(&r->behind, false);
+	e = arena_new(LOAD_ARENA_MAX, &a);
 
 	while (!e && !end.last) {
 		e = load_page(r, db, a, now, &end);
 		arena_reset(a);
 	}
+	if (e)
+		atomic_store(&r->behind, true);
 	return e;
 }
 
@@ -221,6 +229,16 @@ void revoked_purge(struct revoked *r, int64_t now)
 		pthread_rwlock_unlock(&r->lock);
 		chain_free(passed);
 	}
+}
+
+bool revoked_has_room(struct revoked *r)
+{
+	return atomic_load(&r->count) < r->max;
+}
+
+bool revoked_is_behind(const struct revoked *r)
+{
+	return atomic_load(&r->behind);
 }
 
 size_t revoked_count(struct revoked *r)

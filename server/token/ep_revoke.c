@@ -101,6 +101,8 @@ static enum err revoke_access(struct request *rq, struct revoking *r, struct str
 	jwt_done(&jwt);
 	if (arena_failed(rq->arena))
 		return fail(rq, ERR_NOMEM, "no memory for the revocation");
+	if (!revoked_has_room(rq->app->revoked))
+		return fail(rq, ERR_UNAVAILABLE, "as many revocations as fit");
 	return park(rq, LANE_WRITER, end_token, r, after_token);
 }
 

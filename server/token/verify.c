@@ -103,6 +103,10 @@ enum err token_verify(struct request *rq, struct str token, struct str aud, stru
 		jwt_done(ret_jwt);
 		return forged(rq, &jws);
 	}
+	if (revoked_is_behind(rq->app->revoked)) {
+		jwt_done(ret_jwt);
+		return fail(rq, ERR_UNAVAILABLE, "revocations are being read again");
+	}
 	why = taken_back(rq, &jws, ret_jwt);
 	if (why) {
 		jwt_done(ret_jwt);

@@ -154,9 +154,29 @@ START_TEST(a_revocation_outlives_a_restart)
 
 	ck_assert_int_eq(revoke(one).status, 200);
 	revoked_free(f->app.revoked);
-	ck_assert_int_eq(revoked_new(&f->app.revoked), ERR_OK);
+	ck_assert_int_eq(revoked_new(REVOCATIONS_MAX, &f->app.revoked), ERR_OK);
 	ck_assert_int_eq(revoked_load(f->app.revoked, f->store.db, FIXTURE_NOW), ERR_OK);
 	ck_assert(!is_active(one));
+}
+END_TEST
+
+/* What is stored must fit into memory at the next start: a full table refuses before it stores. */
+START_TEST(a_full_table_takes_no_more_tokens_and_still_ends_logins)
+{
+	struct answer first = login();
+	struct str one = machine_token(), two = machine_token();
+
+	revoked_free(f->app.revoked);
+	ck_assert_int_eq(revoked_new(1, &f->app.revoked), ERR_OK);
+	ck_assert_int_eq(revoke(one).status, 200);
+	ck_assert_int_eq(revoke(two).status, 503);
+	ck_assert(!is_active(one) && is_active(two));
+	ck_assert_int_eq(revoke(answer_str(&first, "refresh_token")).status, 200);
+	ck_assert(!is_active(answer_str(&first, "access_token")));
+	revoked_free(f->app.revoked);
+	ck_assert_int_eq(revoked_new(1, &f->app.revoked), ERR_OK);
+	ck_assert_int_eq(revoked_load(f->app.revoked, f->store.db, FIXTURE_NOW), ERR_OK);
+	ck_assert(!is_active(one) && is_active(two));
 }
 END_TEST
 
@@ -263,6 +283,7 @@ Suite *judge_suite(void)
 	tcase_add_test(t, revoking_a_refresh_token_ends_the_login);
 	tcase_add_test(t, revoking_an_access_token_ends_that_one_alone);
 	tcase_add_test(t, a_revocation_outlives_a_restart);
+	tcase_add_test(t, a_full_table_takes_no_more_tokens_and_still_ends_logins);
 	tcase_add_test(t, unknown_tokens_revoke_to_200_and_foreign_ones_do_not);
 	tcase_add_test(t, a_genuine_jti_with_another_subject_is_forged);
 	tcase_add_test(t, jwks_has_an_etag_and_says_304);

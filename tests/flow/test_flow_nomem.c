@@ -184,6 +184,14 @@ static void populate(struct failing *x)
 	x->f->around_arg = x;
 }
 
+/* What the housekeeper does within a second. */
+static void catch_up(struct failing *x)
+{
+	if (revoked_is_behind(x->f->app.revoked))
+		ck_assert_int_eq(revoked_load(x->f->app.revoked, x->f->store.db, FIXTURE_NOW),
+				 ERR_OK);
+}
+
 static void one_round(struct failing *x, size_t flow, size_t k)
 {
 	const int want = flows[flow].status;
@@ -196,6 +204,7 @@ static void one_round(struct failing *x, size_t flow, size_t k)
 	x->at = 0;
 	ck_assert_msg(a.status == want || a.status == 500 || a.status == 503,
 		      "%s, allocation %zu: %d %s", flows[flow].name, k, a.status, a.why);
+	catch_up(x);
 	ck_assert_msg(flows[flow].ask(x).status == want, "%s, after allocation %zu failed",
 		      flows[flow].name, k);
 }
@@ -219,6 +228,43 @@ START_TEST(no_flow_answers_wrongly_for_want_of_memory)
 }
 END_TEST
 
+static struct answer post_token(struct failing *x, const char *path, struct str token)
+{
+	static char form[JWT_SIZE_MAX + 16];
+
+	snprintf(form, sizeof(form), "token=%.*s", STR_ARG(token));
+	return post(x->f, path, basic("c", x->secret), form);
+}
+
+/* 200 to a revocation is a promise, also to one that is said again because the first try had no
+ * memory after its commit. */
+START_TEST(what_was_revoked_is_never_called_active)
+{
+	enum { LAST = 8 }; /* more allocations than a revocation makes */
+	struct failing x = { .at = 0 };
+
+	populate(&x);
+	for (size_t i = 0; i < 2 * LAST; i++) {
+		/* statements are prepared in the first round and kept */
+		const size_t k = 1 + i % LAST;
+		struct answer login = ask_password(&x), a;
+
+		x.at = k;
+		(void)post_token(&x, "/oauth2/revoke", answer_str(&login, "refresh_token"));
+		ck_assert_uint_lt(x.count, LAST);
+		x.at = 0;
+		a = post_token(&x, "/oauth2/revoke", answer_str(&login, "refresh_token"));
+		ck_assert_msg(a.status == 200, "allocation %zu: %s", k, a.why);
+		a = post_token(&x, "/oauth2/introspect", answer_str(&login, "access_token"));
+		ck_assert_msg(a.status == 503 || !answer_bool(&a, "active"), "allocation %zu", k);
+		catch_up(&x);
+		a = post_token(&x, "/oauth2/introspect", answer_str(&login, "access_token"));
+		ck_assert_msg(a.status == 200 && !answer_bool(&a, "active"), "allocation %zu", k);
+	}
+	flow_free(x.f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("flow without memory");
@@ -229,6 +275,7 @@ int main(void)
 	mem_fail_libraries();
 	tcase_set_timeout(flow, 300);
 	tcase_add_loop_test(flow, no_flow_answers_wrongly_for_want_of_memory, 0, COUNT(flows));
+	tcase_add_test(flow, what_was_revoked_is_never_called_active);
 	suite_add_tcase(suite, flow);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

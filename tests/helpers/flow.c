@@ -74,7 +74,7 @@ static void make_parts(struct flow *f)
 	f->metrics = metrics_shard(app->metrics);
 	ck_assert_ptr_nonnull(f->metrics);
 	ck_assert_int_eq(client_cache_new(64, 16, &app->clients), ERR_OK);
-	ck_assert_int_eq(revoked_new(&app->revoked), ERR_OK);
+	ck_assert_int_eq(revoked_new(REVOCATIONS_MAX, &app->revoked), ERR_OK);
 	ck_assert_int_eq(attempts_new(app->env, 1024, &app->attempts), ERR_OK);
 	ck_assert_int_eq(secret_cache_new(app->env, 64, &app->proven), ERR_OK);
 	ck_assert_int_eq(audit_folder_new(&app->refusals), ERR_OK);

@@ -21,7 +21,7 @@ static void set_up(void)
 {
 	store_fixture_up(&f);
 	ck_assert_int_eq(client_cache_new(PRESENT, ABSENT, &cache), ERR_OK);
-	ck_assert_int_eq(revoked_new(&revoked), ERR_OK);
+	ck_assert_int_eq(revoked_new(REVOCATIONS_MAX, &revoked), ERR_OK);
 }
 
 static void tear_down(void)
