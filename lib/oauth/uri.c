@@ -209,6 +209,15 @@ bool uri_is_issuer(struct str text, struct uri *ret_uri)
 	return true;
 }
 
+bool uri_is_web_authority(struct str text)
+{
+	struct uri uri = { .has_userinfo = false };
+
+	if (text.n > URI_MAX || str_has_nul(text))
+		return false;
+	return read_authority(text, &uri) && uri.host.n > 0 && !uri.has_userinfo;
+}
+
 bool uri_host_is_loopback(struct str host)
 {
 	static const unsigned char v6_loopback[16] = { [15] = 1 };

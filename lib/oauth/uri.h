@@ -20,6 +20,8 @@ bool uri_is_resource(struct str text);
 /* "http" or "https", host, no query, fragment, userinfo or percent-encoding, no trailing slash, no
  * empty or dot segments. */
 bool uri_is_issuer(struct str text, struct uri *ret_uri);
+/* The authority of an http or https URL: a host, perhaps a port, no userinfo (RFC 9110 4.2.4). */
+bool uri_is_web_authority(struct str text);
 /* 127.0.0.0/8, ::1 or the word localhost. */
 bool uri_host_is_loopback(struct str host);
 

@@ -52,22 +52,13 @@ struct exchange *exchange_new(struct worker *w, enum listener listener, struct s
 
 /* ---- the head ---- */
 
-static void take_target(struct exchange *x)
-{
-	const char *mark = memchr(x->target.p, '?', x->target.n);
-
-	x->rq.path = x->target;
-	if (!mark)
-		return;
-	x->rq.path.n = (size_t)(mark - x->target.p);
-	x->rq.query = str_n(mark + 1, x->target.n - x->rq.path.n - 1);
-}
-
 static void take_fields(struct exchange *x)
 {
 	struct request *rq = &x->rq;
 	const struct str *field = x->head.field;
 
+	rq->path = x->head.path;
+	rq->query = x->head.query;
 	rq->authorization = arena_str(rq->arena, field[HEAD_AUTHORIZATION]);
 	rq->content_type = arena_str(rq->arena, field[HEAD_CONTENT_TYPE]);
 	rq->if_match = arena_str(rq->arena, field[HEAD_IF_MATCH]);
@@ -130,7 +121,6 @@ void exchange_open(struct exchange *x, const struct peer *peer, const struct pro
 	/* the library ends a chunk's line at a bare LF (RFC 9112 2.2 lets it), where a proxy may
 	 * see a longer extension: what follows may not begin where we think it does */
 	x->close = x->head.chunked;
-	take_target(x);
 	take_fields(x);
 	if (!x->refused && arena_failed(rq->arena))
 		refuse(x, fail(rq, ERR_NOMEM, "no memory for the head"), 0);

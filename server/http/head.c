@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "oauth/uri.h"
 
 enum repeat {
 	ONCE,  /* two of them disagree with somebody: refused */
@@ -164,19 +165,49 @@ static enum method method_of(struct str name)
 	return METHOD_OTHER;
 }
 
-/* Origin form only (RFC 9112 3.2.1). Absolute form is a proxy's business; taking it would let a
- * target's host differ from the Host field that a proxy before us routed by. */
-static enum err check_target(struct head *h)
+/* RFC 9112 3.2.2: in the absolute form the target's host counts and the Host field MUST be ignored.
+ * We go by neither, because host and scheme are always the issuer's: what stands before the path is
+ * checked and cut off. */
+static bool cut_origin(struct str *target)
+{
+	static const struct str schemes[] = { { "http://", 7 }, { "https://", 8 } };
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		const struct str scheme = schemes[i];
+		size_t n = scheme.n;
+
+		if (target->n <= n || !str_case_equal(str_n(target->p, n), scheme))
+			continue;
+		while (n < target->n && target->p[n] != '/' && target->p[n] != '?')
+			n++;
+		if (!uri_is_web_authority(str_n(target->p + scheme.n, n - scheme.n)))
+			return false;
+		*target = str_n(target->p + n, target->n - n);
+		return true;
+	}
+	return false;
+}
+
+/* Origin form or absolute form; the authority form is CONNECT's, the asterisk form OPTIONS' (RFC
+ * 9112 3.2). */
+static enum err read_target(struct head *h)
 {
 	struct str t = h->target;
+	const char *mark;
 
 	if (t.n > HTTP_TARGET_MAX)
 		return fault(h, ERR_URI_TOO_LONG, 0, "the target is too long");
-	if (!t.n || t.p[0] != '/')
-		return fault(h, ERR_BAD_REQUEST, 0, "the target is no path");
 	for (size_t i = 0; i < t.n; i++)
 		if (t.p[i] < 0x21 || t.p[i] > 0x7e || t.p[i] == '#')
 			return fault(h, ERR_BAD_REQUEST, 0, "a raw byte in the target");
+	if (!t.n || (t.p[0] != '/' && !cut_origin(&t)))
+		return fault(h, ERR_BAD_REQUEST, 0, "the target is neither a path nor a URL");
+	mark = memchr(t.p, '?', t.n);
+	h->path = str_n(t.p, mark ? (size_t)(mark - t.p) : t.n);
+	if (mark)
+		h->query = str_n(mark + 1, t.n - h->path.n - 1);
+	if (!h->path.n) /* RFC 9110 4.2.3: as good as "/" */
+		h->path = STR("/");
 	return ERR_OK;
 }
 
@@ -224,7 +255,7 @@ enum err head_check(struct head *h)
 		return h->fault;
 	if (!is_token(h->method))
 		return fault(h, ERR_BAD_REQUEST, 0, "the method is no token");
-	e = check_target(h);
+	e = read_target(h);
 	if (e)
 		return e;
 	/* RFC 9112 3.2 */

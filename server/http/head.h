@@ -42,6 +42,8 @@ struct head {
 
 	/* filled by head_check */
 	enum method verb;
+	struct str path;	/* within the target, or "/" */
+	struct str query;	/* without the '?' */
 	int64_t content_length; /* -1: not said */
 	bool chunked;
 

@@ -82,7 +82,18 @@ static const struct framing refused[] = {
 	{ "a fragment", BYTES("GET /plain#x HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "a space in the target", BYTES("GET /pl ain HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "two spaces", BYTES("GET  /plain HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "absolute form", BYTES("GET http://x/plain HTTP/1.1\r\n" HOST "\r\n"), 400 },
+	{ "absolute form without a host", BYTES("GET http:///plain HTTP/1.1\r\n" HOST "\r\n"),
+	  400 },
+	{ "absolute form without all", BYTES("GET http:// HTTP/1.1\r\n" HOST "\r\n"), 400 },
+	{ "absolute form with a user", BYTES("GET http://a:b@x/plain HTTP/1.1\r\n" HOST "\r\n"),
+	  400 },
+	{ "absolute form with a bad port",
+	  BYTES("GET http://x:99999/plain HTTP/1.1\r\n" HOST "\r\n"), 400 },
+	{ "absolute form with a backslash", BYTES("GET http://x\\y/plain HTTP/1.1\r\n" HOST "\r\n"),
+	  400 },
+	{ "absolute form of another scheme", BYTES("GET ftp://x/plain HTTP/1.1\r\n" HOST "\r\n"),
+	  400 },
+	{ "absolute form without Host", BYTES("GET http://x/plain HTTP/1.1\r\n\r\n"), 400 },
 	{ "authority form", BYTES("CONNECT x:443 HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "asterisk form", BYTES("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), 400 },
 	{ "no Host", BYTES("GET /plain HTTP/1.1\r\n\r\n"), 400 },
@@ -194,6 +205,38 @@ START_TEST(a_connection_is_kept_and_pipelined_requests_are_answered_in_order)
 	ck_assert_int_eq(strncmp(strstr(text, "\r\n\r\n") + 4, "HTTP/1.1 200", 12), 0);
 	ck_assert_ptr_nonnull(strstr(text, "/target/%2e|a=b&c=%00+d"));
 	close(fd);
+	house_down(&h);
+}
+END_TEST
+
+/* RFC 9112 3.2.2: a server MUST accept the absolute form, and MUST ignore Host then. */
+START_TEST(rfc9112_3_2_2_an_absolute_target_is_its_path)
+{
+	static const struct {
+		const char *target, *answer;
+	} rows[] = {
+		{ "http://x/target/a?b=c", "/target/a|b=c" },
+		{ "HTTP://other.example:8080/target/%2e", "/target/%2e|" },
+		{ "https://[::1]:443/target/a?b=http://y/z", "/target/a|b=http://y/z" },
+		{ "http://x/target//y", NULL },
+		{ "http://x", NULL },
+		{ "http://x?target/a", NULL },
+	};
+	struct house h;
+
+	house_up(&h, &(struct house_options){ .connections_max = 0 });
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char request[256];
+		const char *text;
+
+		snprintf(request, sizeof(request),
+			 "GET %s HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", rows[i].target);
+		text = client_ask(&h, request);
+		ck_assert_msg(status_of(text) == (rows[i].answer ? 200 : 404), "%s: %s",
+			      rows[i].target, text);
+		if (rows[i].answer)
+			ck_assert_str_eq(strstr(text, "\r\n\r\n") + 4, rows[i].answer);
+	}
 	house_down(&h);
 }
 END_TEST
@@ -518,6 +561,7 @@ int main(void)
 			    COUNT(refused));
 	tcase_add_loop_test(all, these_requests_keep_their_connection, 0, COUNT(methods));
 	tcase_add_test(all, nothing_is_read_behind_a_chunked_body);
+	tcase_add_test(all, rfc9112_3_2_2_an_absolute_target_is_its_path);
 	tcase_add_loop_test(all, targets_and_heads_have_a_size, 0, COUNT(sizes));
 	tcase_add_loop_test(all, a_body_that_is_too_long_is_refused_before_any_work, 0,
 			    COUNT(bodies));
