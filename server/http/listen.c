@@ -197,6 +197,7 @@ static enum err clear_path(const struct sockaddr_un *a, struct listen_fault *fau
 
 enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fault)
 {
+	_Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == LISTEN_PATH_MAX, "the path");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	size_t n = strlen(path);
 	enum err e;

@@ -5,6 +5,8 @@
 
 #include "base/str.h"
 
+enum { LISTEN_PATH_MAX = 108 }; /* sockaddr_un.sun_path, with its NUL */
+
 struct listen_fault {
 	char text[256]; /* what was tried and what the system said */
 };

@@ -167,8 +167,8 @@ static bool key_fits(const struct tls_cert *c)
 	return fits;
 }
 
-static enum err cert_load(const char *certificate, const char *key, struct tls_cert **ret_cert,
-			  struct tls_fault *fault)
+enum err tls_load(const char *certificate, const char *key, struct tls_cert **ret_cert,
+		  struct tls_fault *fault)
 {
 	AUTO(tls_cert, c) = calloc(1, sizeof(*c));
 	enum err e;
@@ -198,7 +198,7 @@ enum err tls_new(const char *certificate, const char *key, struct tls **ret_tls,
 
 	if (!t)
 		return say(ret_fault, ERR_NOMEM, certificate, "no memory");
-	e = cert_load(certificate, key, &t->cert, ret_fault);
+	e = tls_load(certificate, key, &t->cert, ret_fault);
 	if (e) {
 		free(t);
 		return e;
@@ -217,22 +217,15 @@ void tls_free(struct tls *t)
 	free(t);
 }
 
-enum err tls_reload(struct tls *t, const char *certificate, const char *key,
-		    struct tls_fault *ret_fault)
+void tls_replace(struct tls *t, struct tls_cert *fresh)
 {
-	struct tls_cert *fresh;
 	struct tls_cert *old;
-	enum err e;
 
-	e = cert_load(certificate, key, &fresh, ret_fault);
-	if (e)
-		return e;
 	pthread_mutex_lock(&t->lock);
 	old = t->cert;
 	t->cert = fresh;
 	pthread_mutex_unlock(&t->lock);
 	tls_cert_unref(old);
-	return ERR_OK;
 }
 
 static struct tls_cert *present(struct tls *t)

@@ -20,10 +20,12 @@ MUST_CHECK enum err tls_new(const char *certificate, const char *key, struct tls
 			    struct tls_fault *ret_fault);
 /* After every listener that uses it has stopped. */
 void tls_free(struct tls *t);
-/* Reads the files (the same or other ones) again. On error everything stays as it was. Any thread.
- */
-MUST_CHECK enum err tls_reload(struct tls *t, const char *certificate, const char *key,
-			       struct tls_fault *ret_fault);
+/* The two steps of a reload, so that several listeners can take what was read together, or none of
+ * it. Any thread. tls_load: as tls_new; the reference is the caller's. */
+MUST_CHECK enum err tls_load(const char *certificate, const char *key, struct tls_cert **ret_cert,
+			     struct tls_fault *ret_fault);
+/* `fresh` is taken; sessions that begin from now on present it. */
+void tls_replace(struct tls *t, struct tls_cert *fresh);
 /* Unix seconds at which the present leaf expires; -1: unknown. */
 int64_t tls_expires_at(struct tls *t);
 

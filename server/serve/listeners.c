@@ -19,6 +19,7 @@ struct listeners {
 	struct tls *public_tls;
 	struct tls *admin_tls;
 	char url[URI_MAX];
+	char socket[LISTEN_PATH_MAX]; /* the admin socket's file; "" when there is none */
 };
 
 /* Descriptors on their way from listen() to a worker; -1 once taken. */
@@ -65,15 +66,17 @@ static enum err load_tls(const struct tls_files *files, const char *option, stru
 	return e ? say(fault, e, option, why.text) : ERR_OK;
 }
 
-static enum err again_tls(struct tls *tls, const struct tls_files *files, const char *option,
-			  struct config_fault *fault)
+/* NULL for a listener without TLS. */
+static enum err read_again(const struct tls *tls, const struct tls_files *files, const char *option,
+			   struct tls_cert **ret_cert, struct config_fault *fault)
 {
 	struct tls_fault why = { .text = "" };
 	enum err e;
 
+	*ret_cert = NULL;
 	if (!tls)
 		return ERR_OK;
-	e = tls_reload(tls, files->certificate.p, files->key.p, &why);
+	e = tls_load(files->certificate.p, files->key.p, ret_cert, &why);
 	return e ? say(fault, e, option, why.text) : ERR_OK;
 }
 
@@ -113,6 +116,7 @@ static enum err open_doors(struct listeners *l, const struct config *c, struct d
 		e = listen_unix(c->admin.socket.p, &d->socket, &why);
 		if (e)
 			return say(fault, e, "admin.socket", why.text);
+		snprintf(l->socket, sizeof(l->socket), "%s", c->admin.socket.p);
 	}
 	return ERR_OK;
 }
@@ -219,9 +223,10 @@ enum err listeners_open(struct office *o, const struct server_channels *channels
 		if (e)
 			say(fault, e, "workers", err_name(e));
 	}
+	if (e)
+		listeners_drain(l);
 	doors_close(&d, l->count);
 	if (e) {
-		listeners_drain(l);
 		listeners_free(l);
 		return e;
 	}
@@ -247,13 +252,35 @@ void listeners_set_signer(struct listeners *l, const struct server_channels *cha
 enum err listeners_reload(struct listeners *l, const struct config *next,
 			  struct config_fault *fault)
 {
-	enum err e = again_tls(l->public_tls, &next->server.tls, "server.tls", fault);
+	struct tls_cert *public, *admin;
+	enum err e = read_again(l->public_tls, &next->server.tls, "server.tls", &public, fault);
 
-	return e ? e : again_tls(l->admin_tls, &next->admin.tls, "admin.tls", fault);
+	if (e)
+		return e;
+	e = read_again(l->admin_tls, &next->admin.tls, "admin.tls", &admin, fault);
+	if (e) {
+		tls_cert_unref(public);
+		return e;
+	}
+	if (public)
+		tls_replace(l->public_tls, public);
+	if (admin)
+		tls_replace(l->admin_tls, admin);
+	return ERR_OK;
+}
+
+/* While we still listen: then nobody else can have taken the path over, and whoever comes later
+ * finds no door instead of one that nobody opens. */
+static void remove_socket(struct listeners *l)
+{
+	if (l->socket[0])
+		unlink(l->socket);
+	l->socket[0] = '\0';
 }
 
 void listeners_drain(struct listeners *l)
 {
+	remove_socket(l);
 	for (size_t i = 0; i < l->started; i++)
 		worker_drain(l->workers[i]);
 	for (size_t i = 0; i < l->started; i++)

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Server, sleep, until } from './helpers.mjs';
+import tls from 'node:tls';
+import { Server, makeCertificate, sleep, until } from './helpers.mjs';
 
 let server, shop;
 
@@ -122,6 +123,44 @@ test('sighup_takes_a_good_configuration_and_keeps_the_old_for_a_bad_one', async 
 	fs.writeFileSync(file, original);
 	process.kill(server.child.pid, 'SIGHUP');
 	await until(async () => (await lifetime()) === 600, 'the old lifetime', 5000);
+});
+
+test('sighup_takes_all_certificates_or_none', async () => {
+	const one = await Server.make({ tls: true, start: false });
+	const served = path.join(one.folder, 'admin.pem');
+	const before = fs.readFileSync(one.settings['server.tls.certificate']);
+	fs.writeFileSync(served, before);
+	one.settings['admin.tls.certificate'] = served;
+	one.settings['admin.tls.key'] = one.settings['server.tls.key'];
+	await one.start();
+	const shown = () => new Promise((done, fail) => {
+		const socket = tls.connect({ port: one.port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+			done(socket.getPeerCertificate().serialNumber);
+			socket.destroy();
+		}).on('error', fail);
+	});
+	const old = await shown();
+	/* a good new pair for the public listener, and nonsense for the admin listener */
+	makeCertificate(one.folder);
+	fs.writeFileSync(served, 'nonsense');
+	process.kill(one.child.pid, 'SIGHUP');
+	await until(() => one.logText().includes('configuration not reloaded'), 'the refusal');
+	assert.equal(await shown(), old);
+	fs.writeFileSync(served, fs.readFileSync(one.settings['server.tls.certificate']));
+	process.kill(one.child.pid, 'SIGHUP');
+	await until(async () => (await shown()) !== old, 'the new certificate');
+	await one.done();
+});
+
+test('the_admin_socket_is_there_while_the_server_runs', async () => {
+	const one = await Server.make();
+	const file = path.join(one.data, 'admin.sock');
+	assert.ok(fs.statSync(file).isSocket());
+	await one.stop();
+	assert.ok(!fs.existsSync(file));
+	await one.start();
+	assert.ok(fs.statSync(file).isSocket());
+	await one.done();
 });
 
 test('a_log_that_nobody_reads_holds_nobody_up', async () => {
