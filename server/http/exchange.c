@@ -67,7 +67,7 @@ static void take_fields(struct exchange *x)
 	rq->origin = arena_str(rq->arena, field[HEAD_ORIGIN]);
 }
 
-static void take_peer(struct exchange *x, const struct peer *peer, const struct proxies *proxies)
+static void take_peer(struct exchange *x, const struct peer *peer)
 {
 	struct request *rq = &x->rq;
 	struct address client = peer->address;
@@ -79,8 +79,8 @@ static void take_peer(struct exchange *x, const struct peer *peer, const struct 
 		rq->address = STR("unix");
 		return;
 	}
-	if (proxies)
-		proxies_client(proxies, &peer->address, &x->head, &client);
+	proxy_client(&rq->snapshot->config->server.trusted_proxies, &peer->address, &x->head,
+		     &client);
 	if (!memcmp(&client, &peer->address, sizeof(client))) {
 		rq->address = arena_str(rq->arena, str_z(peer->text));
 		return;
@@ -104,12 +104,12 @@ static void open_body(struct exchange *x)
 		       0);
 }
 
-void exchange_open(struct exchange *x, const struct peer *peer, const struct proxies *proxies)
+void exchange_open(struct exchange *x, const struct peer *peer)
 {
 	struct request *rq = &x->rq;
 	enum err e;
 
-	take_peer(x, peer, proxies);
+	take_peer(x, peer);
 	e = head_check(&x->head);
 	rq->method = x->head.verb;
 	if (e) {

@@ -58,8 +58,8 @@ struct exchange {
 struct exchange *exchange_new(struct worker *w, enum listener listener, struct str target,
 			      struct bodies *bodies);
 /* When the head is complete (x->head was given its fields): checks it, fills the request, finds the
- * route. A refusal is kept in the exchange. `proxies` may be NULL. */
-void exchange_open(struct exchange *x, const struct peer *peer, const struct proxies *proxies);
+ * route. A refusal is kept in the exchange. */
+void exchange_open(struct exchange *x, const struct peer *peer);
 /* Shall the refusal be sent without reading the body? */
 bool exchange_refuses_now(const struct exchange *x);
 /* A piece of the body. False: too much of it; cut the connection. */

@@ -47,7 +47,6 @@ struct port {
 struct http {
 	struct worker *worker;
 	struct conn_limits limits;
-	struct proxies_view proxies;
 	int64_t now_us;
 	bool own_lines; /* the library checks line ends itself (1.0 and later) */
 	bool draining;
@@ -183,7 +182,7 @@ static enum MHD_Result on_head(struct conn *conn, struct exchange *x, const char
 	MHD_get_connection_values_n(conn->handle, MHD_HEADER_KIND, on_field, head);
 	info = MHD_get_connection_info(conn->handle, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	head_end(head, info->header_size);
-	exchange_open(x, &conn->peer, proxies_follow(&h->proxies, x->rq.snapshot->config));
+	exchange_open(x, &conn->peer);
 	if (exchange_refuses_now(x) && exchange_run(x) == ERR_OK)
 		return answer(conn, x);
 	conn_head_done(&port->conns, conn, head_has_body(head), h->now_us);
@@ -481,7 +480,6 @@ static void http_done(void *arg)
 	http_stop(h);
 	for (size_t i = 0; i < h->port_count; i++)
 		assert(!h->ports[i].conns.bodies.used);
-	proxies_forget(&h->proxies);
 	free(h);
 }
 

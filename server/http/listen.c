@@ -2,7 +2,6 @@
  * them. */
 #include "server/http/listen.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "server/state/network.h"
 
 enum { BACKLOG = 1024, OVERFLOW_UID_DEFAULT = 65534 };
 
@@ -41,28 +42,6 @@ static enum err say_errno(struct listen_fault *f, struct str address, const char
 
 /* ---- TCP ---- */
 
-/* Literals only: a name would mean a resolver, in a process that otherwise never connects. */
-static bool parse_host(struct str host, union any_address *a)
-{
-	char z[INET6_ADDRSTRLEN];
-
-	if (str_equal(host, STR("localhost")))
-		host = STR("127.0.0.1");
-	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
-		host = str_n(host.p + 1, host.n - 2);
-		a->sa.sa_family = AF_INET6;
-	} else {
-		a->sa.sa_family = AF_INET;
-	}
-	if (host.n >= sizeof(z))
-		return false;
-	memcpy(z, host.p, host.n);
-	z[host.n] = '\0';
-	if (a->sa.sa_family == AF_INET)
-		return inet_pton(AF_INET, z, &a->in.sin_addr) == 1;
-	return inet_pton(AF_INET6, z, &a->in6.sin6_addr) == 1;
-}
-
 /* The port is at one place in both forms. */
 static void set_port(union any_address *a, unsigned port)
 {
@@ -71,14 +50,20 @@ static void set_port(union any_address *a, unsigned port)
 
 static bool parse_address(struct str text, union any_address *ret_address)
 {
-	const char *colon = text.n ? memrchr(text.p, ':', text.n) : NULL;
 	union any_address a = { 0 };
+	struct address ip;
+	struct str host;
 	int64_t port;
 
-	if (!colon || !parse_host(str_n(text.p, (size_t)(colon - text.p)), &a))
+	if (address_split(text, &host, &port) || address_parse(host, &ip))
 		return false;
-	if (str_to_i64(str_n(colon + 1, (size_t)(text.p + text.n - colon) - 1), 0, 65535, &port))
-		return false;
+	if (memchr(host.p, ':', host.n)) {
+		a.sa.sa_family = AF_INET6;
+		memcpy(&a.in6.sin6_addr, ip.b, sizeof(a.in6.sin6_addr));
+	} else {
+		a.sa.sa_family = AF_INET;
+		memcpy(&a.in.sin_addr, ip.b + sizeof(ip.b) - 4, sizeof(a.in.sin_addr));
+	}
 	set_port(&a, (unsigned)port);
 	*ret_address = a;
 	return true;

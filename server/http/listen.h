@@ -12,7 +12,7 @@ struct listen_fault {
 };
 
 /* `count` sockets on one address, one for each worker: the kernel spreads connections over them
- * (SO_REUSEPORT). `address` is "127.0.0.1:8080", "[::1]:8080" or "localhost:8080"; [::] takes IPv4
+ * (SO_REUSEPORT). `address` is "127.0.0.1:8080" or "[::1]:8080"; [::] takes IPv4
  * too. Port 0 picks one; *ret_port tells. ERR_SYNTAX; ERR_CONFLICT: somebody else listens there;
  * ERR_IO. */
 MUST_CHECK enum err listen_tcp(struct str address, unsigned count, int *ret_fds, unsigned *ret_port,

@@ -11,16 +11,12 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "jose/alg.h"
+#include "server/state/network.h"
 
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_LOGFMT };
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum key_probe { KEY_PROBE_AUTO, KEY_PROBE_OFF };
 enum log_access { LOG_ACCESS_ALL, LOG_ACCESS_ERRORS, LOG_ACCESS_MODIFYING, LOG_ACCESS_OFF };
-
-struct str_list {
-	const struct str *items;
-	size_t count;
-};
 
 struct tls_files {
 	struct str certificate; /* PEM chain; empty: no TLS on this listener */
@@ -32,9 +28,9 @@ struct config {
 	struct str issuer;
 	struct str issuer_path; /* "" or "/a/b", cut from issuer */
 	struct {
-		struct str address;		 /* host:port, [v6]:port */
-		int64_t workers;		 /* 0: auto, one per core */
-		struct str_list trusted_proxies; /* addresses or CIDR */
+		struct str address; /* host:port, [v6]:port */
+		int64_t workers;    /* 0: auto, one per core */
+		struct network_list trusted_proxies;
 		struct tls_files tls;
 	} server;
 	struct {

@@ -2,7 +2,6 @@
  * back; a new option is a row, a new kind three functions' worth of reasons. */
 #include "server/state/config_options.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -19,7 +18,6 @@ struct option_kind {
 enum {
 	PATH_LENGTH_MAX = 4095, /* PATH_MAX without its NUL */
 	SOCKET_PATH_MAX = 107,	/* sockaddr_un.sun_path without its NUL */
-	HOST_TEXT_MAX = 45,	/* INET6_ADDRSTRLEN without its NUL */
 };
 
 static enum err must_be(struct option_target *t, const char *format, ...)
@@ -294,37 +292,6 @@ static enum err read_path_or_off(const struct option_row *row, const struct opti
 
 /* ---- addresses ---- */
 
-static bool is_ip(struct str host)
-{
-	char z[HOST_TEXT_MAX + 1];
-	unsigned char raw[16];
-
-	if (host.n == 0 || host.n > HOST_TEXT_MAX)
-		return false;
-	memcpy(z, host.p, host.n);
-	z[host.n] = 0;
-	return inet_pton(memchr(z, ':', host.n) ? AF_INET6 : AF_INET, z, raw) == 1;
-}
-
-enum err address_split(struct str address, struct str *ret_host, int64_t *ret_port)
-{
-	const char *colon = address.n ? memrchr(address.p, ':', address.n) : NULL;
-	struct str host, port;
-
-	if (!colon)
-		return ERR_SYNTAX;
-	host = str_n(address.p, (size_t)(colon - address.p));
-	port = str_n(colon + 1, address.n - host.n - 1);
-	if (str_starts(host, STR("[")) && str_ends(host, STR("]")) && host.n > 2)
-		host = str_n(host.p + 1, host.n - 2);
-	else if (host.n && memchr(host.p, ':', host.n))
-		return ERR_SYNTAX; /* ::1:8080 could be read two ways */
-	if (!is_ip(host) || port.n > 5 || str_to_i64(port, 0, 65535, ret_port))
-		return ERR_SYNTAX;
-	*ret_host = host;
-	return ERR_OK;
-}
-
 /* Names are not taken: which address one means would be decided by a resolver, after this check. */
 static enum err read_address(const struct option_row *row, const struct option_text *text,
 			     struct option_target *t)
@@ -348,46 +315,21 @@ static enum err read_address_or_off(const struct option_row *row, const struct o
 	return ERR_OK;
 }
 
-static bool is_network(struct str text)
+static enum err read_networks(const struct option_row *row, const struct option_text *text,
+			      struct option_target *t)
 {
-	const char *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
-	struct str host = slash ? str_n(text.p, (size_t)(slash - text.p)) : text;
-	int64_t bits;
-
-	if (!is_ip(host))
-		return false;
-	if (!slash)
-		return true;
-	text = str_n(slash + 1, text.n - host.n - 1);
-	return text.n <= 3 && !str_to_i64(text, 0, memchr(host.p, ':', host.n) ? 128 : 32, &bits);
-}
-
-static enum err keep_list(const struct option_row *row, const struct option_text *text,
-			  struct option_target *t)
-{
-	struct str_list *list = place(row, t->config);
-	struct str *items = arena_array(t->arena, text->count + 1, sizeof(*items));
+	struct network_list *list = place(row, t->config);
+	struct network *items = arena_array(t->arena, text->count + 1, sizeof(*items));
 
 	if (!items)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < text->count; i++) {
-		items[i] = arena_str(t->arena, text->items[i]);
-		if (!items[i].p)
-			return ERR_NOMEM;
+		if (network_parse(text->items[i], &items[i]))
+			return must_be(t, "a list of IP addresses and networks, like 10.0.0.0/8 "
+					  "(not 10.0.0.1/8) or ::1");
 	}
-	*list = (struct str_list){ .items = items, .count = text->count };
+	*list = (struct network_list){ .items = items, .count = text->count };
 	return ERR_OK;
-}
-
-static enum err read_networks(const struct option_row *row, const struct option_text *text,
-			      struct option_target *t)
-{
-	for (size_t i = 0; i < text->count; i++) {
-		if (!is_network(text->items[i]))
-			return must_be(
-				t, "a list of IP addresses and networks, like 10.0.0.0/8 or ::1");
-	}
-	return keep_list(row, text, t);
 }
 
 /* "name=network": who is meant is decided here, never by what a fetcher says of itself. */
@@ -395,6 +337,7 @@ static bool is_consumer(struct str text)
 {
 	const char *equals = text.n ? memchr(text.p, '=', text.n) : NULL;
 	struct str name = equals ? str_n(text.p, (size_t)(equals - text.p)) : STR_NONE;
+	struct network unused;
 
 	if (name.n == 0 || name.n > LABEL_MAX)
 		return false;
@@ -402,18 +345,27 @@ static bool is_consumer(struct str text)
 		if (name.p[i] <= ' ' || name.p[i] > '~')
 			return false;
 	}
-	return is_network(str_n(equals + 1, text.n - name.n - 1));
+	return network_parse(str_n(equals + 1, text.n - name.n - 1), &unused) == ERR_OK;
 }
 
 static enum err read_consumers(const struct option_row *row, const struct option_text *text,
 			       struct option_target *t)
 {
+	struct str_list *list = place(row, t->config);
+	struct str *items = arena_array(t->arena, text->count + 1, sizeof(*items));
+
+	if (!items)
+		return ERR_NOMEM;
 	for (size_t i = 0; i < text->count; i++) {
 		if (!is_consumer(text->items[i]))
 			return must_be(t, "a list of name=address or name=network, like "
 					  "gateway=10.0.0.7");
+		items[i] = arena_str(t->arena, text->items[i]);
+		if (!items[i].p)
+			return ERR_NOMEM;
 	}
-	return keep_list(row, text, t);
+	*list = (struct str_list){ .items = items, .count = text->count };
+	return ERR_OK;
 }
 
 static void write_list(const struct option_row *row, const struct config *c, struct buf *out)
@@ -424,6 +376,17 @@ static void write_list(const struct option_row *row, const struct config *c, str
 		if (i)
 			buf_byte(out, ',');
 		buf_str(out, list->items[i]);
+	}
+}
+
+static void write_networks(const struct option_row *row, const struct config *c, struct buf *out)
+{
+	const struct network_list *list = place_const(row, c);
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (i)
+			buf_byte(out, ',');
+		network_write(&list->items[i], out);
 	}
 }
 
@@ -439,7 +402,7 @@ static const struct option_kind kind_address = { "address:port", false, read_add
 static const struct option_kind kind_address_or_off = { "address:port or off", false,
 							read_address_or_off, write_text };
 static const struct option_kind kind_networks = { "list of addresses and networks", true,
-						  read_networks, write_list };
+						  read_networks, write_networks };
 static const struct option_kind kind_consumers = { "list of name=address or name=network", true,
 						   read_consumers, write_list };
 static const struct option_kind kind_workers = { "auto or a number", false, read_workers,

@@ -43,7 +43,4 @@ MUST_CHECK enum err option_read(const struct option_row *row, const struct optio
 /* The value as it would be written in the environment: lists comma-separated. */
 void option_write(const struct option_row *row, const struct config *config, struct buf *out);
 
-/* The host of "host:port", without brackets, and the port. ERR_SYNTAX. */
-MUST_CHECK enum err address_split(struct str address, struct str *ret_host, int64_t *ret_port);
-
 #endif

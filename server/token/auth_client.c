@@ -81,7 +81,7 @@ static bool secret_expired(const struct client_secret *s, int64_t now)
 	return s->expires_at && s->expires_at <= now;
 }
 
-static enum err accept(struct request *rq, struct presented *p, int secret_index)
+static enum err admitted(struct request *rq, struct presented *p, int secret_index)
 {
 	if (secret_index >= 0)
 		atomic_store_explicit(&rq->client_ref->last_used[secret_index], rq->now,
@@ -170,7 +170,7 @@ static enum err after_slow(struct request *rq, enum err result)
 	attempts_success(rq->app->attempts, name, rq->address);
 	secret_cache_put(rq->app->proven, rq->client_ref->client.secrets[p->fitted].hash,
 			 p->secret);
-	return accept(rq, p, p->fitted);
+	return admitted(rq, p, p->fitted);
 }
 
 static enum err check_slow(struct request *rq, struct presented *p)
@@ -202,10 +202,10 @@ static enum err check_client(struct request *rq, struct presented *p)
 	if (!method_allowed(c, p->method))
 		return refuse(rq, "authentication method is not this client's");
 	if (p->method == AUTH_METHOD_NONE)
-		return accept(rq, p, -1);
+		return admitted(rq, p, -1);
 	found = match_quick(rq, p, &slow);
 	if (found >= 0)
-		return accept(rq, p, found);
+		return admitted(rq, p, found);
 	if (!slow)
 		return refuse(rq, "wrong secret");
 	return check_slow(rq, p);

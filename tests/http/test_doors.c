@@ -23,7 +23,7 @@ struct spelling {
 static const struct spelling addresses[] = {
 	{ "127.0.0.1:0", ERR_OK },
 	{ "[::1]:0", ERR_OK },
-	{ "localhost:0", ERR_OK },
+	{ "localhost:0", ERR_SYNTAX },
 	{ "[::]:0", ERR_OK },
 	{ "0.0.0.0:0", ERR_OK },
 	{ "127.0.0.1", ERR_SYNTAX },
@@ -318,12 +318,10 @@ static const struct spelling blocks[] = {
 START_TEST(trusted_proxies_are_addresses_or_blocks)
 {
 	for (size_t i = 0; i < COUNT(blocks); i++) {
-		const struct str text = str_z(blocks[i].text);
-		struct proxies *p = NULL;
-		enum err e = proxies_new((struct str_list){ &text, 1 }, &p);
+		struct network n;
+		enum err e = network_parse(str_z(blocks[i].text), &n);
 
 		ck_assert_msg(e == blocks[i].e, "%s: %s", blocks[i].text, err_name(e));
-		proxies_free(p);
 	}
 }
 END_TEST
@@ -365,10 +363,12 @@ static const struct walk walks[] = {
 
 START_TEST(the_client_is_the_rightmost_untrusted_entry)
 {
-	const struct str trusted[] = { STR("10.0.0.0/8"), STR("192.0.2.7"), STR("2001:db8::/32") };
-	struct proxies *p;
+	static const char *const texts[] = { "10.0.0.0/8", "192.0.2.7", "2001:db8::/32" };
+	struct network networks[COUNT(texts)];
+	const struct network_list trusted = { networks, COUNT(texts) };
 
-	ck_assert_int_eq(proxies_new((struct str_list){ trusted, 3 }, &p), ERR_OK);
+	for (size_t i = 0; i < COUNT(texts); i++)
+		ck_assert_int_eq(network_parse(str_z(texts[i]), &networks[i]), ERR_OK);
 	for (size_t i = 0; i < COUNT(walks); i++) {
 		const struct walk *w = &walks[i];
 		struct head head = { .next = NULL };
@@ -381,34 +381,31 @@ START_TEST(the_client_is_the_rightmost_untrusted_entry)
 		if (w->forwarded)
 			head_field(&head, STR("forwarded"), str_z(w->forwarded));
 		ck_assert_int_eq(address_parse(str_z(w->peer), &peer), ERR_OK);
-		proxies_client(p, &peer, &head, &client);
+		proxy_client(&trusted, &peer, &head, &client);
 		address_write(&client, text);
 		ck_assert_msg(!strcmp(text, w->client), "%zu: %s, not %s", i, text, w->client);
 	}
-	proxies_free(p);
 }
 END_TEST
 
 /* A header line for each hop: the last line is the nearest one's, however many came before. */
 START_TEST(lines_of_a_forwarding_header_count_from_the_last)
 {
-	const struct str trusted = STR("10.0.0.1");
+	struct network one;
+	const struct network_list trusted = { &one, 1 };
 	struct head head = { .next = NULL };
-	struct address peer, client;
+	struct address client;
 	char text[ADDRESS_TEXT_MAX];
-	struct proxies *p;
 
-	ck_assert_int_eq(proxies_new((struct str_list){ &trusted, 1 }, &p), ERR_OK);
+	ck_assert_int_eq(network_parse(STR("10.0.0.1"), &one), ERR_OK);
 	head_begin(&head, STR("GET"), STR("/"), STR("HTTP/1.1"));
 	for (int i = 0; i < 100; i++)
 		head_field(&head, STR("X-Forwarded-For"), STR("9.9.9.9"));
 	head_field(&head, STR("X-Forwarded-For"), STR("1.2.3.4"));
 	head_field(&head, STR("X-Forwarded-For"), STR("10.0.0.1"));
-	ck_assert_int_eq(address_parse(trusted, &peer), ERR_OK);
-	proxies_client(p, &peer, &head, &client);
+	proxy_client(&trusted, &one.base, &head, &client);
 	address_write(&client, text);
 	ck_assert_str_eq(text, "1.2.3.4");
-	proxies_free(p);
 }
 END_TEST
 

@@ -88,7 +88,7 @@ START_TEST(json_is_yaml)
 	ck_assert(str_equal_z(p.config->issuer_path, "/a/b"));
 	ck_assert_int_eq(p.config->server.workers, 3);
 	ck_assert_uint_eq(p.config->server.trusted_proxies.count, 2);
-	ck_assert_str_eq(p.config->server.trusted_proxies.items[1].p, "::1");
+	has_value(p.config, "server.trusted_proxies", "10.0.0.0/8,::1", "file");
 	ck_assert_str_eq(p.config->server.tls.key.p, "/k");
 	place_down(&p);
 }

@@ -56,6 +56,8 @@ START_TEST(what_a_file_may_not_say_is_refused_with_the_reason)
 		{ "server: { workers: 0 }\n", "\"auto\" or a number from 1 to 256" },
 		{ "server: { workers: many }\n", "not \"many\"" },
 		{ "server: { trusted_proxies: [10.0.0.0/33] }\n", "addresses and networks" },
+		{ "server: { trusted_proxies: [10.0.0.1/8] }\n", "not 10.0.0.1/8" },
+		{ "server: { address: \"[127.0.0.1]:8080\" }\n", "an IP address and a port" },
 		{ "server: { trusted_proxies: [10.0.0.1/] }\n", "addresses and networks" },
 		{ "server: { trusted_proxies: [proxy.example] }\n", "addresses and networks" },
 		{ "server: { tls: { key: key.pem } }\n", "an absolute path" },
