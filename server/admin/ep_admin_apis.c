@@ -54,6 +54,7 @@ struct api_act {
 	struct api api;
 	struct str slug;
 	int status;
+	bool ended; /* its tokens ended with this step */
 };
 
 static const char why_reserved[] =
@@ -284,17 +285,7 @@ static enum err name_target(struct request *rq, struct api_act *act)
 
 static enum err load(struct lane_ctx *ctx, struct api_act *act, struct api *ret_api)
 {
-	struct api *rows;
-	size_t count;
-	enum err e = store_api_list(ctx->db, act->act.rq->arena, &rows, &count);
-
-	for (size_t i = 0; !e && i < count; i++) {
-		if (!str_equal(rows[i].slug, act->slug))
-			continue;
-		*ret_api = rows[i];
-		return ERR_OK;
-	}
-	return e ? e : ERR_NOT_FOUND;
+	return store_api_get(ctx->db, act->act.rq->arena, act->slug, ret_api);
 }
 
 static enum err load_for_change(struct lane_ctx *ctx, struct api_act *act, struct api *ret_api)
@@ -310,6 +301,13 @@ static enum err answer(struct request *rq, enum err result)
 {
 	const struct api_act *act = rq->state;
 
+	/* only now: until the new snapshot stood, tokens for the api went on being issued */
+	if (act->ended) {
+		enum err e = admin_revoked(rq, REVOKE_API, act->api.uri, false);
+
+		if (e)
+			return e;
+	}
 	if (result)
 		return fail(rq, ERR_UNAVAILABLE, "stored, but not yet in force: %s",
 			    err_name(result));
@@ -324,14 +322,6 @@ static enum err publish(struct request *rq, struct admin_act *base)
 {
 	(void)base;
 	return park(rq, LANE_BLOCKING, admin_publish, rq, answer);
-}
-
-static enum err publish_ended(struct request *rq, struct admin_act *base)
-{
-	struct api_act *act = (struct api_act *)base;
-	enum err e = admin_revoked(rq, REVOKE_API, act->api.uri, false);
-
-	return e ? e : publish(rq, base);
 }
 
 /* ---- POST /apis ---- */
@@ -435,16 +425,10 @@ static enum err update_step(struct lane_ctx *ctx, struct admin_act *base)
 		return e;
 	if (declares_reserved(base->rq->snapshot->config->issuer, &after))
 		return admin_fault_set(&base->fault, ERR_FORBIDDEN, why_reserved);
+	act->ended = after.disabled;
 	e = store_api_update(ctx->db, &after, before.version, ctx->env->now(ctx->env),
 			     revoke_until(base->rq));
 	return e ? e : load(ctx, act, &act->api);
-}
-
-static enum err update_done(struct request *rq, struct admin_act *base)
-{
-	struct api_act *act = (struct api_act *)base;
-
-	return act->api.disabled ? publish_ended(rq, base) : publish(rq, base);
 }
 
 enum err admin_api_update(struct request *rq)
@@ -455,7 +439,7 @@ enum err admin_api_update(struct request *rq)
 	if (!act)
 		return ERR_NOMEM;
 	act->act.step = update_step;
-	act->act.done = update_done;
+	act->act.done = publish;
 	e = name_target(rq, act);
 	return e ? e : admin_act_run(rq, &act->act);
 }
@@ -469,6 +453,7 @@ static enum err delete_step(struct lane_ctx *ctx, struct admin_act *base)
 
 	if (e)
 		return e;
+	act->ended = true;
 	return store_api_delete(ctx->db, act->slug, ctx->env->now(ctx->env),
 				revoke_until(base->rq));
 }
@@ -481,7 +466,7 @@ enum err admin_api_delete(struct request *rq)
 	if (!act)
 		return ERR_NOMEM;
 	act->act.step = delete_step;
-	act->act.done = publish_ended;
+	act->act.done = publish;
 	e = name_target(rq, act);
 	return e ? e : admin_act_run(rq, &act->act);
 }

@@ -279,7 +279,7 @@ static enum err revoke_lost(struct lane_ctx *ctx, const struct request *rq,
 	const struct revocation entry = {
 		.kind = REVOKE_CLIENT,
 		.value = after->id,
-		.iat_max = ctx->env->now(ctx->env),
+		.iat_max = ctx->env->now(ctx->env) + END_SLACK,
 		.until = revoke_until(rq),
 	};
 

@@ -85,6 +85,7 @@ SQL sql_user_delete[] = "DELETE FROM users WHERE id = $1";
 SQL sql_api_insert[] = "INSERT INTO apis (" API_COLUMNS ") VALUES "
 		       "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 1)";
 SQL sql_api_list[] = "SELECT " API_COLUMNS " FROM apis ORDER BY uri";
+SQL sql_api_get[] = "SELECT " API_COLUMNS " FROM apis WHERE slug = $1";
 SQL sql_api_exists[] = "SELECT 1 FROM apis WHERE uri = $1";
 SQL sql_api_slug_exists[] = "SELECT 1 FROM apis WHERE slug = $1";
 SQL sql_api_update[] =
@@ -115,11 +116,15 @@ SQL sql_login_end_client[] =
 	"UPDATE logins SET ended_at = $2, end_reason = $3 WHERE client_id = $1 AND ended_at = 0";
 SQL sql_login_end_user[] =
 	"UPDATE logins SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at = 0";
-/* replace() compares bytes on both engines; LIKE folds case on one, and a URI may hold its
- * wildcards */
+/* There are few different lists of audiences, however many logins: they are found by jumping from
+ * each to the next in the index, and those that hold the URI lead back into it. replace() compares
+ * bytes on both engines; LIKE folds case on one, and a URI may hold its wildcards. */
 SQL sql_login_end_api[] =
-	"UPDATE logins SET ended_at = $2, end_reason = $3 WHERE ended_at = 0 AND "
-	"replace(' ' || audience || ' ', ' ' || $1 || ' ', '') <> ' ' || audience || ' '";
+	"UPDATE logins SET ended_at = $2, end_reason = $3 WHERE ended_at = 0 AND audience IN ("
+	"WITH RECURSIVE lists (audience) AS (SELECT MIN(audience) FROM logins UNION ALL "
+	"SELECT (SELECT MIN(l.audience) FROM logins l WHERE l.audience > lists.audience) "
+	"FROM lists WHERE lists.audience IS NOT NULL) SELECT audience FROM lists WHERE "
+	"replace(' ' || audience || ' ', ' ' || $1 || ' ', '') <> ' ' || audience || ' ')";
 
 /* ---- revocations ---- */
 

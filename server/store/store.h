@@ -74,6 +74,11 @@ struct page {
 	int64_t limit;
 };
 
+/* What a client gets for itself is decided in memory: until its end, or an api's, is committed and
+ * has reached there, tokens go on being issued. What is stored about the end hits those too, or a
+ * restart would bring them back. */
+enum { END_SLACK = 2 };
+
 /* ERR_CONFLICT: the id is or was taken. ERR_NOT_FOUND from create and update: an audience or
  * introspect entry names no api; *ret_missing is that URI. `version` in update: 0 or the expected
  * one, else ERR_REUSED (the caller answers 412). Every write that narrows what a client may do ends
@@ -128,6 +133,8 @@ MUST_CHECK enum err store_user_delete(struct db *db, struct str id, int64_t now,
 
 /* ERR_CONFLICT: the uri or the slug is taken. */
 MUST_CHECK enum err store_api_create(struct db *db, const struct api *api);
+MUST_CHECK enum err store_api_get(struct db *db, struct arena *a, struct str slug,
+				  struct api *ret_api);
 MUST_CHECK enum err store_api_list(struct db *db, struct arena *a, struct api **ret_rows,
 				   size_t *ret_count);
 /* Found by slug; uri and slug never change. Disabling and deleting end the logins that were granted

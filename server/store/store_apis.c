@@ -48,6 +48,26 @@ enum err store_api_create(struct db *db, const struct api *api)
 	return db_run(s, NULL);
 }
 
+enum err store_api_get(struct db *db, struct arena *a, struct str slug, struct api *ret_api)
+{
+	struct api api;
+	struct db_stmt *s;
+	enum err e = db_stmt(db, sql_api_get, &s);
+
+	if (e)
+		return e;
+	store_bind_text(s, 1, slug);
+	e = store_one(s);
+	if (e)
+		return e;
+	read_api(a, s, &api);
+	db_end(s);
+	if (arena_failed(a))
+		return ERR_NOMEM;
+	*ret_api = api;
+	return ERR_OK;
+}
+
 enum err store_api_list(struct db *db, struct arena *a, struct api **ret_rows, size_t *ret_count)
 {
 	struct store_rows rows = { .arena = a, .size = sizeof(struct api) };
@@ -85,7 +105,7 @@ static enum err run_returning(struct db_stmt *s, char ret_uri[URI_MAX], size_t *
 static enum err end_api(struct db *db, struct str uri, const char *reason, int64_t now,
 			int64_t until)
 {
-	const struct revocation entry = { REVOKE_API, uri, now, until };
+	const struct revocation entry = { REVOKE_API, uri, now + END_SLACK, until };
 
 	return store_end_and_revoke(db, sql_login_end_api, reason, now, &entry);
 }

@@ -206,7 +206,7 @@ enum err store_client_update(struct db *db, const struct client *c, int64_t vers
 	if (!e)
 		e = check_lists(db, c, ret_missing);
 	if (!e && c->disabled)
-		e = end_client(db, c->id, "client disabled", now, now, revoke_until);
+		e = end_client(db, c->id, "client disabled", now, now + END_SLACK, revoke_until);
 	return e;
 }
 

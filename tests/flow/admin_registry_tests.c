@@ -176,6 +176,46 @@ START_TEST(disabling_and_deleting_an_api_end_its_tokens)
 }
 END_TEST
 
+static int64_t later_when_published(const struct env *env)
+{
+	struct snapshot *s = snapshot_get(&office.app);
+	const bool ended = api_by_slug(&s->apis, STR("orders"))->disabled;
+
+	(void)env;
+	snapshot_unref(s);
+	return atomic_load(&office.store.fake.now) + (ended ? 5 : 0);
+}
+
+/* Until the new snapshot stands, tokens are made by the old one; enabling must not bring them back.
+ */
+START_TEST(tokens_made_while_an_api_ends_end_with_it)
+{
+	const int64_t now = office.app.env->now(office.app.env);
+
+	office.store.fake.env.now = later_when_published;
+	root_gets(200, METHOD_PATCH, APIS "/orders", "{\"disabled\":true}");
+	ck_assert(revoked_hit(office.app.revoked, REVOKE_API, STR(ORDERS), now + 5));
+}
+END_TEST
+
+START_TEST(an_api_is_changed_among_a_thousand)
+{
+	ck_assert_int_eq(ERR_OK, db_begin(office.store.db));
+	for (int i = 0; i < 1000; i++) {
+		const struct api api = { .uri = str_z(format("https://api.example/%04d", i)),
+					 .slug = str_z(format("api-%04d", i)),
+					 .format = STR("jwt") };
+
+		ck_assert_int_eq(ERR_OK, store_api_create(office.store.db, &api));
+	}
+	ck_assert_int_eq(ERR_OK, db_commit(office.store.db));
+	flow_changed(&office);
+	root_gets(201, METHOD_POST, APIS, "{\"uri\":\"urn:one-more\"}");
+	root_gets(200, METHOD_PATCH, APIS "/api-0999", "{\"name\":\"last\"}");
+	root_gets(204, METHOD_DELETE, APIS "/api-0000", NULL);
+}
+END_TEST
+
 /* ---- keys ---- */
 
 static struct str signing_kid(void)
@@ -556,6 +596,8 @@ Suite *registry_suite(void)
 	tcase_add_test(c, a_uri_that_only_begins_like_the_issuer_is_free);
 	tcase_add_test(c, the_built_in_api_is_listed_and_immutable);
 	tcase_add_test(c, disabling_and_deleting_an_api_end_its_tokens);
+	tcase_add_test(c, tokens_made_while_an_api_ends_end_with_it);
+	tcase_add_test(c, an_api_is_changed_among_a_thousand);
 	tcase_add_test(c, keys_are_shown_with_their_life_and_nothing_private);
 	tcase_add_test(c, a_rotation_switches_before_it_answers);
 	tcase_add_test(c, a_standby_that_is_too_young_says_when_and_force_goes_ahead);
