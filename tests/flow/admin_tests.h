@@ -40,5 +40,6 @@ Suite *client_suite(void);
 Suite *user_suite(void);
 Suite *registry_suite(void);
 Suite *scope_suite(void);
+Suite *openapi_suite(void);
 
 #endif
