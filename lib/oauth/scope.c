@@ -66,33 +66,6 @@ enum err scope_parse(struct str text, struct scope *ret_scope)
 	return ERR_OK;
 }
 
-bool scope_within(const struct scope *inner, const struct scope *outer)
-{
-	for (size_t i = 0; i < inner->count; i++) {
-		if (!scope_has(outer, inner->tokens[i]))
-			return false;
-	}
-	return true;
-}
-
-/* ret_scope may be `a`: what is kept never moves up. */
-void scope_intersect(const struct scope *a, const struct scope *b, struct scope *ret_scope)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < a->count; i++) {
-		if (scope_has(b, a->tokens[i]))
-			ret_scope->tokens[kept++] = a->tokens[i];
-	}
-	ret_scope->count = kept;
-}
-
-/* A list holds no token twice, so equal sizes and one inclusion are enough. */
-bool scope_equal_sets(const struct scope *a, const struct scope *b)
-{
-	return a->count == b->count && scope_within(a, b);
-}
-
 void scope_write(const struct scope *s, struct buf *out)
 {
 	for (size_t i = 0; i < s->count; i++) {

@@ -17,13 +17,8 @@ struct scope {
 MUST_CHECK enum err scope_parse(struct str text, struct scope *ret_scope);
 bool scope_token_valid(struct str token);
 bool scope_has(const struct scope *s, struct str token);
-/* Every token of `inner` is in `outer`. */
-bool scope_within(const struct scope *inner, const struct scope *outer);
-/* Tokens of `a` that are in `b`, in a's order. */
-void scope_intersect(const struct scope *a, const struct scope *b, struct scope *ret_scope);
 /* False when full. */
 bool scope_add(struct scope *s, struct str token);
-bool scope_equal_sets(const struct scope *a, const struct scope *b);
 void scope_write(const struct scope *s, struct buf *out);
 
 #endif

@@ -33,15 +33,10 @@ const struct admin_shape user_patch_shape = { user_rows + CREATE_ONLY_ROWS,
 
 /* ---- reading ---- */
 
-static bool role_valid(struct str role)
-{
-	return role.n <= SCOPE_TOKEN_MAX && scope_token_valid(role);
-}
-
 static const struct admin_list_rule role_rule = {
 	.pointer = "/roles",
 	.max = ROLES_MAX,
-	.valid = role_valid,
+	.valid = scope_token_valid,
 	.detail = "a role is up to 128 visible characters without quotes and backslashes",
 };
 

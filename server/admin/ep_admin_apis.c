@@ -63,15 +63,10 @@ static const char why_built_in[] = "The api of this server itself cannot be chan
 
 /* ---- reading ---- */
 
-static bool api_scope_valid(struct str scope)
-{
-	return scope.n <= SCOPE_TOKEN_MAX && scope_token_valid(scope);
-}
-
 static const struct admin_list_rule scope_rule = {
 	.pointer = "/scopes",
 	.max = SCOPES_MAX,
-	.valid = api_scope_valid,
+	.valid = scope_token_valid,
 	.detail = "a scope is up to 128 visible characters without quotes and backslashes",
 };
 static const struct admin_list_rule claim_rule = {

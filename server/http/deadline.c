@@ -29,11 +29,6 @@ void deadline_set(struct deadline *d, struct deadline_queue *q, int64_t now_us)
 	q->head.prev = d;
 }
 
-bool deadline_is_set(const struct deadline *d)
-{
-	return d->next;
-}
-
 struct deadline *deadline_after(const struct deadline_queue *q, const struct deadline *d)
 {
 	return d->next == &q->head ? NULL : d->next;

@@ -24,7 +24,6 @@ void deadline_queue_init(struct deadline_queue *q, int64_t span_us);
 /* Waits from now on for the queue's span; what it waited for before is forgotten. */
 void deadline_set(struct deadline *d, struct deadline_queue *q, int64_t now_us);
 void deadline_clear(struct deadline *d);
-bool deadline_is_set(const struct deadline *d);
 /* The entry that is due first; NULL when the queue is empty. */
 struct deadline *deadline_first(const struct deadline_queue *q);
 /* The one after `d` in the same queue; NULL at the end. */

@@ -24,7 +24,6 @@ struct tls_cert {
 	gnutls_pcert_st chain[CHAIN_MAX];
 	unsigned count;
 	gnutls_privkey_t key;
-	int64_t expires_at;
 };
 
 struct tls {
@@ -98,19 +97,6 @@ static enum err pem_read(const char *file, struct pem *pem, struct tls_fault *fa
 	return ERR_OK;
 }
 
-static int64_t expiry_of(const gnutls_pcert_st *leaf)
-{
-	gnutls_x509_crt_t crt = NULL;
-	int64_t at = -1;
-
-	if (gnutls_x509_crt_init(&crt) == 0) {
-		if (gnutls_x509_crt_import(crt, &leaf->cert, GNUTLS_X509_FMT_DER) == 0)
-			at = gnutls_x509_crt_get_expiration_time(crt);
-		gnutls_x509_crt_deinit(crt);
-	}
-	return at;
-}
-
 static enum err load_chain(struct tls_cert *c, const char *file, struct tls_fault *fault)
 {
 	AUTO_PEM struct pem pem = { 0 };
@@ -129,7 +115,6 @@ static enum err load_chain(struct tls_cert *c, const char *file, struct tls_faul
 	if (code < 0)
 		return say_gnutls(fault, file, code);
 	c->count = count;
-	c->expires_at = expiry_of(&c->chain[0]);
 	return count ? ERR_OK : say(fault, ERR_SYNTAX, file, "no certificate in it");
 }
 
@@ -237,15 +222,6 @@ static struct tls_cert *present(struct tls *t)
 	atomic_fetch_add(&c->refs, 1);
 	pthread_mutex_unlock(&t->lock);
 	return c;
-}
-
-int64_t tls_expires_at(struct tls *t)
-{
-	struct tls_cert *c = present(t);
-	int64_t at = c->expires_at;
-
-	tls_cert_unref(c);
-	return at;
 }
 
 /* ---- sessions ---- */

@@ -26,8 +26,6 @@ MUST_CHECK enum err tls_load(const char *certificate, const char *key, struct tl
 			     struct tls_fault *ret_fault);
 /* `fresh` is taken; sessions that begin from now on present it. */
 void tls_replace(struct tls *t, struct tls_cert *fresh);
-/* Unix seconds at which the present leaf expires; -1: unknown. */
-int64_t tls_expires_at(struct tls *t);
 
 /* For http.c. */
 

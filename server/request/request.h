@@ -69,7 +69,6 @@ struct request {
 	/* what we found out */
 	const struct route *route;
 	unsigned allow;		 /* router: bits 1 << enum method that the path has rows for */
-	bool handling;		 /* router: the row's handler has begun */
 	struct str path_args[3]; /* decoded {segments} of the route, in order */
 	struct form *form;	 /* set for BODY_FORM rows */
 	struct form *query_form; /* query_get's, read at first use */

@@ -281,10 +281,7 @@ static enum err read_body(struct request *rq)
 /* Authentication has spoken. */
 static enum err handle(struct request *rq, enum err verdict)
 {
-	if (verdict)
-		return verdict;
-	rq->handling = true;
-	return rq->route->handle(rq);
+	return verdict ? verdict : rq->route->handle(rq);
 }
 
 static enum err authenticate(struct request *rq)
@@ -324,10 +321,5 @@ enum err router_run(struct request *rq)
 
 enum err router_resume(struct request *rq)
 {
-	enum err e = rq->next(rq, rq->task.result);
-
-	/* auth_client calls handle() itself; auth_admin only says yes */
-	if (e == ERR_OK && !rq->handling && rq->route->auth == AUTH_ADMIN)
-		e = handle(rq, ERR_OK);
-	return settle(rq, e);
+	return settle(rq, rq->next(rq, rq->task.result));
 }

@@ -43,17 +43,22 @@ static enum err wait_done(struct waiting *w)
 	return w->task.result;
 }
 
-static enum err write_step(void *arg, enum err (*run)(struct lane_ctx *, void *), void *run_arg)
+static void waiting_begin(struct waiting *w, enum err (*run)(struct lane_ctx *, void *), void *arg)
 {
-	struct office *o = arg;
-	struct waiting w = {
-		.task = { .run = run, .arg = run_arg, .done = wake },
+	*w = (struct waiting){
+		.task = { .run = run, .arg = arg, .done = wake, .owner = w },
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.cond = PTHREAD_COND_INITIALIZER,
 	};
+}
+
+static enum err write_step(void *arg, enum err (*run)(struct lane_ctx *, void *), void *run_arg)
+{
+	struct office *o = arg;
+	struct waiting w;
 	enum err e;
 
-	w.task.owner = &w;
+	waiting_begin(&w, run, run_arg);
 	e = writer_submit(o->app.writer, &w.task);
 	return e ? e : wait_done(&w);
 }
@@ -61,14 +66,10 @@ static enum err write_step(void *arg, enum err (*run)(struct lane_ctx *, void *)
 static enum err read_step(void *arg, enum err (*run)(struct lane_ctx *, void *), void *run_arg)
 {
 	struct office *o = arg;
-	struct waiting w = {
-		.task = { .run = run, .arg = run_arg, .done = wake },
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.cond = PTHREAD_COND_INITIALIZER,
-	};
+	struct waiting w;
 	enum err e;
 
-	w.task.owner = &w;
+	waiting_begin(&w, run, run_arg);
 	e = pool_submit(o->app.blocking, &w.task);
 	return e ? e : wait_done(&w);
 }

@@ -33,7 +33,6 @@ MUST_CHECK enum err db_stmt(struct db *db, const char *sql, struct db_stmt **ret
 void db_bind_i64(struct db_stmt *s, int i, int64_t v);
 void db_bind_str(struct db_stmt *s, int i, struct str v); /* STR_NONE binds NULL */
 void db_bind_bytes(struct db_stmt *s, int i, const void *p, size_t n);
-void db_bind_null(struct db_stmt *s, int i);
 /* *ret_row: a row is there. ERR_CONFLICT for a constraint, ERR_BUSY, ERR_FULL, ERR_IO, ERR_CORRUPT,
  * ERR_NOMEM. After the last row or an error the statement is reset. */
 MUST_CHECK enum err db_step(struct db_stmt *s, bool *ret_row);

@@ -312,11 +312,6 @@ void db_bind_bytes(struct db_stmt *s, int i, const void *p, size_t n)
 		   : sqlite3_bind_zeroblob(s->stmt, i, 0));
 }
 
-void db_bind_null(struct db_stmt *s, int i)
-{
-	bound(s, sqlite3_bind_null(s->stmt, i));
-}
-
 enum err db_step(struct db_stmt *s, bool *ret_row)
 {
 	int rc = s->bind_rc;

@@ -19,16 +19,6 @@ struct str list_first(struct str list)
 	return str_next(&list, ' ', &one) && one.n ? one : STR_NONE;
 }
 
-size_t list_count(struct str list)
-{
-	struct str one;
-	size_t n = 0;
-
-	while (str_next(&list, ' ', &one))
-		n += one.n > 0;
-	return n;
-}
-
 void list_add(struct buf *out, struct str item)
 {
 	if (out->n)

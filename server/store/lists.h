@@ -7,7 +7,6 @@
 bool list_has(struct str list, struct str item);
 /* The first item; STR_NONE for an empty list. */
 struct str list_first(struct str list);
-size_t list_count(struct str list);
 /* Appends with the separator. */
 void list_add(struct buf *out, struct str item);
 

@@ -4,7 +4,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct scope s, again, both;
+	struct scope s, again;
 	struct buf b;
 	struct str text;
 
@@ -14,11 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scope_write(&s, &b);
 	MUST(buf_end(&b, &text) == ERR_OK && text.n <= size);
 	MUST(scope_parse(text, &again) == ERR_OK);
-	MUST(scope_equal_sets(&s, &again) && scope_equal_sets(&again, &s));
-	scope_intersect(&s, &again, &both);
-	MUST(both.count == s.count && s.count <= SCOPES_MAX);
+	MUST(again.count == s.count && s.count <= SCOPES_MAX);
 	for (size_t i = 0; i < s.count; i++)
-		MUST(scope_token_valid(s.tokens[i]));
+		MUST(scope_token_valid(s.tokens[i]) && str_equal(s.tokens[i], again.tokens[i]));
 	buf_done(&b);
 	return 0;
 }
