@@ -7,12 +7,10 @@
 
 #include "server/request/app.h"
 #include "server/token/auth.h"
-#include "server/request/dress.h"
 #include "server/token/refresh.h"
 
 enum {
 	TARGET_MAX = 16 + URI_MAX,
-	PROBLEM_MAX = 4096,
 	GROUP_ROWS = 50,
 	GROUP_ARENA_MAX = 4 << 20,  /* GROUP_ROWS rows with every list full */
 	LIST_BYTES_MAX = 144 << 10, /* and one object more, within the request's arena */
@@ -66,30 +64,6 @@ static enum err on_the_wire(enum err e)
 	return e;
 }
 
-/* RFC 9457 3.2: a problem with a member of its own, which the router's rendering has no place for.
- */
-static enum err pointed_problem(struct request *rq, enum err e, const struct admin_fault *fault)
-{
-	const struct err_row *row = err_row(e);
-	struct jsonw w;
-	struct buf b;
-
-	buf_init(&b, rq->arena, PROBLEM_MAX);
-	jsonw_init(&w, &b);
-	jsonw_object(&w);
-	jsonw_key(&w, "type");
-	jsonw_z(&w, "urn:chancery:problem:unprocessable");
-	jsonw_member_z(&w, "title", status_phrase(row->status));
-	jsonw_member_int(&w, "status", row->status);
-	jsonw_member(&w, "detail", fault->detail);
-	jsonw_member(&w, "pointer", fault->pointer);
-	jsonw_member_z(&w, "instance", rq->id);
-	jsonw_end_object(&w);
-	e = respond_json(rq, row->status, &b);
-	rq->response.content_type = "application/problem+json";
-	return e;
-}
-
 enum err admin_refuse(struct request *rq, enum err e, const struct admin_fault *fault)
 {
 	e = on_the_wire(e);
@@ -97,10 +71,8 @@ enum err admin_refuse(struct request *rq, enum err e, const struct admin_fault *
 		return fail(rq, e, "refused: %s", err_name(e));
 	(void)fail(rq, e, "%.*s%s%.*s", STR_ARG(fault->pointer), fault->pointer.p ? ": " : "",
 		   STR_ARG(fault->detail));
-	if (e == ERR_UNPROCESSABLE && fault->pointer.p) {
-		rq->error = e;
-		return pointed_problem(rq, e, fault);
-	}
+	if (e == ERR_UNPROCESSABLE)
+		rq->pointer = fault->pointer;
 	rq->description = arena_z(rq->arena, fault->detail);
 	return e;
 }
@@ -157,10 +129,26 @@ static enum err act_done(struct request *rq, enum err result)
 	return act->done(rq, act);
 }
 
+static enum err hash_step(struct lane_ctx *ctx, void *arg)
+{
+	struct admin_act *act = arg;
+
+	return act->hash(ctx, act);
+}
+
+static enum err hash_done(struct request *rq, enum err result)
+{
+	if (result)
+		return fail(rq, result, "could not be hashed: %s", err_name(result));
+	return park(rq, LANE_WRITER, act_step, rq->state, act_done);
+}
+
 enum err admin_act_run(struct request *rq, struct admin_act *act)
 {
 	audit_fill(rq, act->event, "ok", act->target, &act->row);
 	rq->state = act;
+	if (act->hash)
+		return park(rq, LANE_HASH, hash_step, act, hash_done);
 	return park(rq, LANE_WRITER, act_step, act, act_done);
 }
 

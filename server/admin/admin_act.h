@@ -15,6 +15,8 @@ struct admin_act {
 	struct request *rq;
 	enum audit_event event;
 	struct str target; /* for the audit row: admin_target */
+	/* In the hash lane, before anything else; NULL: there is nothing to hash. */
+	enum err (*hash)(struct lane_ctx *ctx, struct admin_act *act);
 	/* In the writer. ERR_NOT_FOUND, ERR_CONFLICT and ERR_REUSED become 404, 409 and 412;
 	 * ERR_FORBIDDEN is put on record; `fault` may say more. May run twice: it resets what it
 	 * writes. */

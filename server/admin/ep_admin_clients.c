@@ -184,20 +184,11 @@ static enum err create_done(struct request *rq, struct admin_act *base)
 	return admin_respond(rq, 201, &b, act->client.version);
 }
 
-static enum err hash_step(struct lane_ctx *ctx, void *arg)
+static enum err hash_secret(struct lane_ctx *ctx, struct admin_act *base)
 {
-	struct client_act *act = arg;
+	struct client_act *act = (struct client_act *)base;
 
-	return new_secret_hash(ctx->env, act->act.rq->arena, &act->secret);
-}
-
-static enum err hash_done(struct request *rq, enum err result)
-{
-	struct client_act *act = rq->state;
-
-	if (result)
-		return fail(rq, result, "secret could not be hashed: %s", err_name(result));
-	return admin_act_run(rq, &act->act);
+	return new_secret_hash(ctx->env, base->rq->arena, &act->secret);
 }
 
 static enum err create_secret(struct request *rq, const struct client_body *in,
@@ -243,10 +234,9 @@ enum err admin_client_create(struct request *rq)
 		return admin_refuse(rq, e, &act->act.fault);
 	if (client_is_reserved(issuer_of(rq), &act->client) && !admin_privileged(rq))
 		return admin_forbid(rq, act->act.target, why_granting);
-	if (!act->secret.presented.p)
-		return admin_act_run(rq, &act->act);
-	rq->state = act;
-	return park(rq, LANE_HASH, hash_step, act, hash_done);
+	if (act->secret.presented.p)
+		act->act.hash = hash_secret;
+	return admin_act_run(rq, &act->act);
 }
 
 /* ---- PATCH /clients/{id} ---- */

@@ -214,20 +214,11 @@ static enum err add_done(struct request *rq, struct admin_act *base)
 	return respond_json(rq, 201, &b);
 }
 
-static enum err hash_step(struct lane_ctx *ctx, void *arg)
+static enum err hash_secret(struct lane_ctx *ctx, struct admin_act *base)
 {
-	struct secret_act *act = arg;
+	struct secret_act *act = (struct secret_act *)base;
 
-	return new_secret_hash(ctx->env, act->act.rq->arena, &act->secret);
-}
-
-static enum err hash_done(struct request *rq, enum err result)
-{
-	struct secret_act *act = rq->state;
-
-	if (result)
-		return fail(rq, result, "secret could not be hashed: %s", err_name(result));
-	return admin_act_run(rq, &act->act);
+	return new_secret_hash(ctx->env, base->rq->arena, &act->secret);
 }
 
 static enum err read_expires_in(int64_t now, int64_t seconds, int64_t *ret_at,
@@ -292,10 +283,9 @@ enum err admin_secret_add(struct request *rq)
 	e = add_read(rq, act);
 	if (e)
 		return admin_refuse(rq, e, &act->act.fault);
-	if (!act->secret.presented.p)
-		return admin_act_run(rq, &act->act);
-	rq->state = act;
-	return park(rq, LANE_HASH, hash_step, act, hash_done);
+	if (act->secret.presented.p)
+		act->act.hash = hash_secret;
+	return admin_act_run(rq, &act->act);
 }
 
 /* ---- DELETE ---- */

@@ -158,29 +158,11 @@ static enum err load_for_change(struct lane_ctx *ctx, struct user_act *act, stru
 	return admin_if_match(rq->if_match, ret_user->version) ? ERR_OK : ERR_REUSED;
 }
 
-static enum err hash_step(struct lane_ctx *ctx, void *arg)
+static enum err hash_password(struct lane_ctx *ctx, struct admin_act *base)
 {
-	struct user_act *act = arg;
+	struct user_act *act = (struct user_act *)base;
 
-	return password_hash(ctx->env, act->act.rq->arena, act->password, &act->hash);
-}
-
-static enum err hash_done(struct request *rq, enum err result)
-{
-	struct user_act *act = rq->state;
-
-	if (result)
-		return fail(rq, result, "password could not be hashed: %s", err_name(result));
-	return admin_act_run(rq, &act->act);
-}
-
-/* Argon2id first, where there is a password; then the act. */
-static enum err hash_and_run(struct request *rq, struct user_act *act)
-{
-	if (!act->password.p)
-		return admin_act_run(rq, &act->act);
-	rq->state = act;
-	return park(rq, LANE_HASH, hash_step, act, hash_done);
+	return password_hash(ctx->env, base->rq->arena, act->password, &act->hash);
 }
 
 /* ---- POST /users ---- */
@@ -257,7 +239,9 @@ enum err admin_user_create(struct request *rq)
 	act->act.target = admin_target(rq, "user:", act->id);
 	if (user_is_reserved(&act->user) && !admin_privileged(rq))
 		return admin_forbid(rq, act->act.target, why_granting);
-	return hash_and_run(rq, act);
+	if (act->password.p)
+		act->act.hash = hash_password;
+	return admin_act_run(rq, &act->act);
 }
 
 /* ---- PATCH /users/{id} ---- */
@@ -396,6 +380,7 @@ enum err admin_user_password(struct request *rq)
 
 	if (!act)
 		return ERR_NOMEM;
+	act->act.hash = hash_password;
 	act->act.step = password_step;
 	act->act.done = password_done;
 	e = admin_fields(rq->arena, rq->json, &password_shape, &in, &seen, &act->act.fault);
@@ -404,7 +389,7 @@ enum err admin_user_password(struct request *rq)
 	if (e)
 		return admin_refuse(rq, e, &act->act.fault);
 	act->password = in.password;
-	return hash_and_run(rq, act);
+	return admin_act_run(rq, &act->act);
 }
 
 /* ---- POST /users/{id}/unlock ---- */

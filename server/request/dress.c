@@ -32,7 +32,8 @@ static const struct {
 	{ 503, "Service Unavailable" },
 };
 
-const char *status_phrase(int status)
+/* RFC 9110 15 */
+static const char *status_phrase(int status)
 {
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++) {
 		if (phrases[i].status == status)
@@ -175,6 +176,8 @@ static void problem_body(const struct request *rq, const struct err_row *row, st
 	jsonw_member_z(&w, "title", status_phrase(row->status));
 	jsonw_member_int(&w, "status", row->status);
 	jsonw_member_z(&w, "detail", rq->description ? rq->description : row->description);
+	if (rq->pointer.p) /* RFC 9457 3.2 */
+		jsonw_member(&w, "pointer", rq->pointer);
 	jsonw_member_z(&w, "instance", rq->id);
 	if (rq->ready_at > 0) {
 		rfc3339(rq->ready_at, ready);

@@ -6,7 +6,5 @@
 
 /* Headers every good response carries, and no-store where the row says so. */
 void dress_finish(struct request *rq);
-/* RFC 9110 15: "Not Found"; "Error" for a status we do not use. */
-const char *status_phrase(int status);
 
 #endif

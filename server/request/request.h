@@ -88,6 +88,7 @@ struct request {
 	char why[160];		 /* the first sentence; for our log */
 	const char *description; /* the admin API may tell more than the table: a constant or arena
 				    text */
+	struct str pointer;	 /* RFC 6901, the member at fault: goes into the problem */
 	int64_t retry_after;	 /* seconds; 429 and 503 */
 	int64_t ready_at;	 /* with ERR_NOT_READY: goes into the problem */
 	/* for the log line */
