@@ -1,27 +1,19 @@
-/* The bridge to libmicrohttpd.
- *
- * How a request passes: on_target at the request line makes the exchange; on_request is called once
- * when the head is complete (a response queued here closes the connection, so only refusals that
- * cannot wait are), once per piece of body, and once after it, where the router runs. When a lane
- * takes the request the connection is suspended; http_finished resumes it and on_request is called
- * that last time again. on_completed ends it.
+/* The bridge to libmicrohttpd: its daemons, driven by the worker, and their connections. Requests
+ * are http_request.c's.
  *
  * Two faults of the library (0.9.75 and 1.0.1) are worked around here: it leaves a TLS connection
  * "ready" while it waits for the rest of a handshake, and a chunk extension that fills the buffer
  * likewise; both ask to be run again at once, for ever. A pass in which nothing happened is
  * therefore followed by a short wait. */
-#include "server/http/http.h"
+#include "server/http/http_microhttpd.h"
 
 #include <assert.h>
 #include <limits.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "server/request/app.h"
 #include "server/http/listen.h"
-#include "server/request/router.h"
 
 enum {
 	IDLE_PASSES_MAX = 4, /* more without progress, and the loop waits */
@@ -32,227 +24,6 @@ enum {
 	ACCEPT_ROUNDS_MAX = 64,	     /* the backlog at the moment of a drain, 10 a round */
 	DRAIN_GRACE_US = 1000000, /* a connection that was used within it may have sent a request */
 };
-
-/* A listener of this worker. */
-struct port {
-	struct http *http;
-	struct MHD_Daemon *daemon;
-	struct http_listener options;
-	struct conn_list conns;
-	bool ready;	   /* the worker's epoll saw it */
-	bool again;	   /* the library wants another run, or a connection was resumed */
-	bool listen_again; /* it left its limit in this run */
-};
-
-struct http {
-	struct worker *worker;
-	struct conn_limits limits;
-	int64_t now_us;
-	bool own_lines; /* the library checks line ends itself (1.0 and later) */
-	bool draining;
-	bool stopping;
-	bool no_files;
-	bool progress; /* something of ours was called in this pass */
-	unsigned idle_passes;
-	int64_t idle_wait_us;
-	size_t port_count;
-	struct port ports[];
-};
-
-static struct conn *conn_of(struct MHD_Connection *c)
-{
-	return MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-}
-
-static struct port *port_of(const struct conn *conn)
-{
-	return conn->owner;
-}
-
-/* ---- answering ---- */
-
-/* The body is borrowed: it lives in the arena, or with the snapshot, until on_completed. */
-static struct MHD_Response *new_response(struct str body)
-{
-	return MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p,
-					       MHD_RESPMEM_PERSISTENT);
-}
-
-static bool add_headers(struct MHD_Response *response, const struct exchange *x, bool close)
-{
-	const struct request *rq = &x->rq;
-	const struct response *r = &rq->response;
-	bool ok = true;
-
-	if (r->content_type)
-		ok &= MHD_add_response_header(response, "Content-Type", r->content_type);
-	for (size_t i = 0; i < r->header_count; i++) {
-		const char *value = arena_z(rq->arena, r->headers[i].value);
-
-		ok &= value && MHD_add_response_header(response, r->headers[i].name, value);
-	}
-	ok &= MHD_add_response_header(response, "X-Request-Id", rq->id);
-	if (close)
-		ok &= MHD_add_response_header(response, "Connection", "close");
-	return ok;
-}
-
-static enum MHD_Result send_response(struct MHD_Connection *c, unsigned status,
-				     struct MHD_Response *response)
-{
-	enum MHD_Result queued = response ? MHD_queue_response(c, status, response) : MHD_NO;
-
-	if (response)
-		MHD_destroy_response(response);
-	return queued;
-}
-
-/* For a request whose lane still works: nothing of it may be touched but its id. */
-static enum MHD_Result answer_given_up(struct conn *conn, struct exchange *x)
-{
-	struct MHD_Response *response = new_response(STR_NONE);
-
-	if (response) {
-		MHD_add_response_header(response, "X-Request-Id", x->rq.id);
-		MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-		MHD_add_response_header(response, "Cache-Control", "no-store");
-		MHD_add_response_header(response, "Retry-After", "1");
-		MHD_add_response_header(response, "Connection", "close");
-	}
-	return send_response(conn->handle, MHD_HTTP_SERVICE_UNAVAILABLE, response);
-}
-
-static enum MHD_Result answer(struct conn *conn, struct exchange *x)
-{
-	struct MHD_Response *response = new_response(x->rq.response.body);
-
-	if (response && !add_headers(response, x, x->close || port_of(conn)->http->draining)) {
-		MHD_destroy_response(response);
-		response = NULL;
-	}
-	if (!response)
-		(void)fail(&x->rq, ERR_INTERNAL, "the answer could not be built");
-	if (!send_response(conn->handle, (unsigned)x->rq.response.status, response))
-		return MHD_NO;
-	exchange_sent(x);
-	return MHD_YES;
-}
-
-/* ---- a request ---- */
-
-static void *on_target(void *arg, const char *target, struct MHD_Connection *c)
-{
-	struct port *port = arg;
-	struct http *h = port->http;
-	struct conn *conn = conn_of(c);
-	struct exchange *x;
-
-	h->progress = true;
-	if (!conn)
-		return NULL;
-	x = exchange_new(h->worker, port->options.kind, str_z(target), &port->conns.bodies);
-	if (!x)
-		return NULL;
-	x->rq.connection = conn;
-	x->bound = true;
-	conn_begin(&port->conns, conn, x, h->now_us);
-	return x;
-}
-
-static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_n,
-				const char *value, size_t value_n)
-{
-	(void)kind;
-	head_field(arg, str_n(name, name_n), str_n(value, value_n));
-	return MHD_YES;
-}
-
-/* The first call: the head is complete. */
-static enum MHD_Result on_head(struct conn *conn, struct exchange *x, const char *url,
-			       const char *method, const char *version)
-{
-	struct port *port = port_of(conn);
-	struct http *h = port->http;
-	struct head *head = &x->head;
-	const union MHD_ConnectionInfo *info;
-
-	head_begin(head, str_z(method), x->target, str_z(version));
-	if (!h->own_lines)
-		head_wire(head, url);
-	MHD_get_connection_values_n(conn->handle, MHD_HEADER_KIND, on_field, head);
-	info = MHD_get_connection_info(conn->handle, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	head_end(head, info->header_size);
-	exchange_open(x, &conn->peer);
-	if (exchange_refuses_now(x) && exchange_run(x) == ERR_OK)
-		return answer(conn, x);
-	conn_head_done(&port->conns, conn, head_has_body(head), h->now_us);
-	return MHD_YES;
-}
-
-/* The last call; after a park it comes once more. */
-static enum MHD_Result on_end(struct conn *conn, struct exchange *x)
-{
-	conn_body_done(conn);
-	if (x->given_up)
-		return answer_given_up(conn, x);
-	/* a request parked now might still be so when the daemon stops, or have no deadline */
-	if (!x->ready && (conn->cut || port_of(conn)->http->stopping))
-		exchange_shed(x);
-	if (!x->ready && exchange_run(x) == ERR_PARKED) {
-		MHD_suspend_connection(conn->handle);
-		return MHD_YES;
-	}
-	return answer(conn, x);
-}
-
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url,
-				  const char *method, const char *version, const char *data,
-				  size_t *data_n, void **state)
-{
-	struct port *port = arg;
-	struct exchange *x = *state;
-
-	port->http->progress = true;
-	if (!x)
-		return MHD_NO; /* there was no memory at its request line */
-	if (!x->head.version.p)
-		return on_head(conn_of(c), x, url, method, version);
-	if (*data_n) {
-		size_t n = *data_n;
-
-		*data_n = 0;
-		conn_make_body_room(&port->conns, conn_of(c), n);
-		return exchange_body(x, data, n) ? MHD_YES : MHD_NO;
-	}
-	return on_end(conn_of(c), x);
-}
-
-/* `refused`: by the library, whose logger has it. */
-static void end_exchange(struct conn *conn, bool refused)
-{
-	struct port *port = port_of(conn);
-	struct exchange *x = conn->exchange;
-
-	conn_end(&port->conns, conn, port->http->now_us);
-	x->bound = false;
-	if (x->held)
-		return; /* given up; the lane brings it back */
-	if (!refused)
-		exchange_lost(x, conn->late);
-	exchange_free(x);
-}
-
-static void on_completed(void *arg, struct MHD_Connection *c, void **state,
-			 enum MHD_RequestTerminationCode code)
-{
-	(void)arg;
-	(void)code;
-	/* a status, and no log line of ours: exchange_lost would say that the client left */
-	if (*state)
-		end_exchange(conn_of(c),
-			     MHD_get_connection_info(c, MHD_CONNECTION_INFO_HTTP_STATUS));
-	*state = NULL;
-}
 
 /* ---- a connection ---- */
 
@@ -298,7 +69,7 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 	}
 	/* where the library has no memory for its own answer it closes without on_completed */
 	if (conn && conn->exchange)
-		end_exchange(conn, true);
+		http_end_exchange(conn, true);
 	/* at its limit the library does not listen, and begins again only at the start of a run */
 	port->listen_again |= port->conns.open == port->options.connections_max;
 	conn_close(&port->conns, conn);
@@ -510,8 +281,8 @@ static struct MHD_Daemon *start_daemon(struct port *port)
 		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->per_address_max, NULL },
 		{ MHD_OPTION_STRICT_FOR_CLIENT, strict, NULL },
 		{ MHD_OPTION_UNESCAPE_CALLBACK, FUNCTION(on_unescape), NULL },
-		{ MHD_OPTION_URI_LOG_CALLBACK, FUNCTION(on_target), port },
-		{ MHD_OPTION_NOTIFY_COMPLETED, FUNCTION(on_completed), port },
+		{ MHD_OPTION_URI_LOG_CALLBACK, FUNCTION(http_on_target), port },
+		{ MHD_OPTION_NOTIFY_COMPLETED, FUNCTION(http_on_completed), port },
 		{ MHD_OPTION_NOTIFY_CONNECTION, FUNCTION(on_connection), port },
 		{ o->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, 0, tls },
 		{ MHD_OPTION_END, 0, NULL },
@@ -520,8 +291,8 @@ static struct MHD_Daemon *start_daemon(struct port *port)
 
 	if (o->tls)
 		flags |= MHD_USE_TLS;
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, port, MHD_OPTION_ARRAY, options,
-				MHD_OPTION_END);
+	return MHD_start_daemon(flags, 0, NULL, NULL, http_on_request, port, MHD_OPTION_ARRAY,
+				options, MHD_OPTION_END);
 }
 
 static enum err start_port(struct http *h, struct port *port, const struct http_listener *options)

@@ -1,5 +1,5 @@
-/* Connections: the only module that knows libmicrohttpd. It makes requests of them, keeps their
- * deadlines, and sends what the router answers. One per worker, driven by it
+/* Connections: the only module that knows libmicrohttpd (http.c, http_request.c). It makes requests
+ * of them, keeps their deadlines, and sends what the router answers. One per worker, driven by it
  * (server/http/worker.h).
  *
  * libmicrohttpd runs in external epoll mode, one daemon per listener. A parked request's connection

@@ -2,12 +2,7 @@
  * order of the tables, summed over the threads' shards. */
 #include "server/state/metrics.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "server/state/metrics_table.h"
 
@@ -111,7 +106,7 @@ const struct family metrics_families[FAMILY_COUNT] = {
 
 /* ---- text ---- */
 
-static void head(struct buf *out, const char *name, const char *type, const char *help)
+void metrics_head(struct buf *out, const char *name, const char *type, const char *help)
 {
 	buf_fmt(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -134,17 +129,16 @@ static void u64(struct buf *out, uint64_t v)
 	buf_fmt(out, " %llu\n", (unsigned long long)v);
 }
 
-/* Micros as seconds, exactly. */
-static void seconds(struct buf *out, uint64_t micros)
+void metrics_seconds(struct buf *out, uint64_t micros)
 {
 	buf_fmt(out, " %llu.%06llu\n", (unsigned long long)(micros / 1000000),
 		(unsigned long long)(micros % 1000000));
 }
 
-static void simple(struct buf *out, const char *name, const char *type, const char *help,
-		   uint64_t value)
+void metrics_simple(struct buf *out, const char *name, const char *type, const char *help,
+		    uint64_t value)
 {
-	head(out, name, type, help);
+	metrics_head(out, name, type, help);
 	buf_z(out, name);
 	u64(out, value);
 }
@@ -221,7 +215,7 @@ static void family(struct metrics *m, const struct metrics_gauges *g, const stru
 {
 	const bool sparse = f->a.count * f->b.count > CELLS_WRITTEN_AT_ZERO;
 
-	head(out, f->name, "counter", f->help);
+	metrics_head(out, f->name, "counter", f->help);
 	for (size_t i = 0; i < f->a.count; i++) {
 		const char *a = f->a.value ? f->a.value(g, i) : NULL;
 
@@ -250,7 +244,7 @@ static void histogram(struct buf *out, const char *name, struct str labels,
 		u64(out, total);
 	}
 	buf_fmt(out, labels.n > 0 ? "%s_sum{%.*s}" : "%s_sum%.*s", name, STR_ARG(labels));
-	seconds(out, sums->sum_us);
+	metrics_seconds(out, sums->sum_us);
 	buf_fmt(out, labels.n > 0 ? "%s_count{%.*s}" : "%s_count%.*s", name, STR_ARG(labels));
 	u64(out, total);
 }
@@ -261,16 +255,16 @@ static void password_histogram(struct metrics *m, struct buf *out)
 
 	for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next)
 		sum_histogram(&sums, &s->password);
-	head(out, "chancery_password_verify_duration_seconds", "histogram",
-	     "Time from the password grant's start to its verdict.");
+	metrics_head(out, "chancery_password_verify_duration_seconds", "histogram",
+		     "Time from the password grant's start to its verdict.");
 	histogram(out, "chancery_password_verify_duration_seconds", STR(""), &bounds_password,
 		  &sums);
 }
 
 static void sign_histogram(struct metrics *m, struct buf *out)
 {
-	head(out, "chancery_jwt_sign_duration_seconds", "histogram",
-	     "Time the signer took for a token.");
+	metrics_head(out, "chancery_jwt_sign_duration_seconds", "histogram",
+		     "Time the signer took for a token.");
 	for (unsigned alg = ALG_UNKNOWN + 1; alg < ALG_COUNT; alg++) {
 		struct sums sums = { .requests = 0 };
 		char labels[32];
@@ -339,10 +333,10 @@ static void each_series(struct metrics *m, const struct metrics_gauges *g, struc
 
 static void requests(struct metrics *m, const struct metrics_gauges *g, struct buf *out)
 {
-	head(out, "chancery_http_requests_total", "counter", "Requests answered.");
+	metrics_head(out, "chancery_http_requests_total", "counter", "Requests answered.");
 	each_series(m, g, out, write_codes);
-	head(out, "chancery_http_request_duration_seconds", "histogram",
-	     "Time from the request's first header to its answer.");
+	metrics_head(out, "chancery_http_request_duration_seconds", "histogram",
+		     "Time from the request's first header to its answer.");
 	each_series(m, g, out, write_duration);
 }
 
@@ -350,56 +344,56 @@ static void requests(struct metrics *m, const struct metrics_gauges *g, struct b
 
 static void lanes(const struct metrics_gauges *g, struct buf *out)
 {
-	simple(out, "chancery_password_verify_queue_length", "gauge", "Hashes waiting for a slot.",
-	       g->hash_queued);
-	simple(out, "chancery_password_verify_shed_total", "counter",
-	       "Hashes refused because the queue was full.", g->hash_shed);
-	simple(out, "chancery_blocking_queue_length", "gauge", "Reads waiting for a thread.",
-	       g->blocking_queued);
-	simple(out, "chancery_blocking_shed_total", "counter",
-	       "Reads refused because the queue was full.", g->blocking_shed);
-	simple(out, "chancery_writer_queue_length", "gauge", "Writes waiting for the writer.",
-	       g->writer_queued);
-	simple(out, "chancery_writer_batches_total", "counter", "Transactions of the writer.",
-	       g->writer_batches);
-	simple(out, "chancery_writer_operations_total", "counter", "Operations the writer ran.",
-	       g->writer_operations);
-	simple(out, "chancery_writer_reruns_total", "counter",
-	       "Operations run again after a failed batch.", g->writer_reruns);
-	simple(out, "chancery_writer_failures_total", "counter", "Operations that failed.",
-	       g->writer_failures);
-	simple(out, "chancery_writer_shed_total", "counter",
-	       "Writes refused because the queue was full.", g->writer_shed);
-	simple(out, "chancery_log_dropped_total", "counter",
-	       "Log lines dropped because the sink was stuck.", g->log_dropped);
+	metrics_simple(out, "chancery_password_verify_queue_length", "gauge",
+		       "Hashes waiting for a slot.", g->hash_queued);
+	metrics_simple(out, "chancery_password_verify_shed_total", "counter",
+		       "Hashes refused because the queue was full.", g->hash_shed);
+	metrics_simple(out, "chancery_blocking_queue_length", "gauge",
+		       "Reads waiting for a thread.", g->blocking_queued);
+	metrics_simple(out, "chancery_blocking_shed_total", "counter",
+		       "Reads refused because the queue was full.", g->blocking_shed);
+	metrics_simple(out, "chancery_writer_queue_length", "gauge",
+		       "Writes waiting for the writer.", g->writer_queued);
+	metrics_simple(out, "chancery_writer_batches_total", "counter",
+		       "Transactions of the writer.", g->writer_batches);
+	metrics_simple(out, "chancery_writer_operations_total", "counter",
+		       "Operations the writer ran.", g->writer_operations);
+	metrics_simple(out, "chancery_writer_reruns_total", "counter",
+		       "Operations run again after a failed batch.", g->writer_reruns);
+	metrics_simple(out, "chancery_writer_failures_total", "counter", "Operations that failed.",
+		       g->writer_failures);
+	metrics_simple(out, "chancery_writer_shed_total", "counter",
+		       "Writes refused because the queue was full.", g->writer_shed);
+	metrics_simple(out, "chancery_log_dropped_total", "counter",
+		       "Log lines dropped because the sink was stuck.", g->log_dropped);
 }
 
 static void rotations(const struct metrics_gauges *g, struct buf *out)
 {
 	const char *name = "chancery_key_rotations_total";
 
-	head(out, name, "counter", "Key rotations.");
+	metrics_head(out, name, "counter", "Key rotations.");
 	buf_fmt(out, "%s{trigger=\"schedule\",outcome=\"success\"}", name);
 	u64(out, g->key_rotations_scheduled);
 	buf_fmt(out, "%s{trigger=\"manual\",outcome=\"success\"}", name);
 	u64(out, g->key_rotations_manual);
 	buf_fmt(out, "%s{trigger=\"any\",outcome=\"failure\"}", name);
 	u64(out, g->key_rotations_failed);
-	head(out, "chancery_key_next_rotation_timestamp_seconds", "gauge",
-	     "When the next planned rotation is due; 0 for none.");
+	metrics_head(out, "chancery_key_next_rotation_timestamp_seconds", "gauge",
+		     "When the next planned rotation is due; 0 for none.");
 	buf_fmt(out, "chancery_key_next_rotation_timestamp_seconds %lld\n",
 		(long long)g->next_rotation_at);
 }
 
 static void keys(const struct metrics_gauges *g, struct buf *out)
 {
-	head(out, "chancery_signing_key_info", "gauge", "Signing keys in the key set.");
+	metrics_head(out, "chancery_signing_key_info", "gauge", "Signing keys in the key set.");
 	for (size_t i = 0; i < g->key_count; i++) {
 		buf_z(out, "chancery_signing_key_info{kid=\"");
 		escaped(out, g->keys[i].kid);
 		buf_fmt(out, "\",alg=\"%s\",state=\"%s\"} 1\n", g->keys[i].alg, g->keys[i].state);
 	}
-	head(out, "chancery_signing_key_state_seconds", "gauge", "Age of a signing key.");
+	metrics_head(out, "chancery_signing_key_state_seconds", "gauge", "Age of a signing key.");
 	for (size_t i = 0; i < g->key_count; i++) {
 		buf_z(out, "chancery_signing_key_state_seconds{kid=\"");
 		escaped(out, g->keys[i].kid);
@@ -409,86 +403,15 @@ static void keys(const struct metrics_gauges *g, struct buf *out)
 
 static void configuration(const struct metrics_gauges *g, struct buf *out)
 {
-	simple(out, "chancery_config_last_reload_successful", "gauge", "Was the last reload taken.",
-	       g->config_reload_ok ? 1 : 0);
-	simple(out, "chancery_config_last_reload_success_timestamp_seconds", "gauge",
-	       "When a configuration was taken last.",
-	       g->config_reloaded_at > 0 ? (uint64_t)g->config_reloaded_at : 0);
+	metrics_simple(out, "chancery_config_last_reload_successful", "gauge",
+		       "Was the last reload taken.", g->config_reload_ok ? 1 : 0);
+	metrics_simple(out, "chancery_config_last_reload_success_timestamp_seconds", "gauge",
+		       "When a configuration was taken last.",
+		       g->config_reloaded_at > 0 ? (uint64_t)g->config_reloaded_at : 0);
 	if (!g->version)
 		return;
-	head(out, "chancery_build_info", "gauge", "What is running.");
+	metrics_head(out, "chancery_build_info", "gauge", "What is running.");
 	buf_fmt(out, "chancery_build_info{version=\"%s\"} 1\n", g->version);
-}
-
-/* ---- the process ---- */
-
-static const int64_t PAGES_MAX = INT64_MAX >> 16; /* so that bytes do not overflow */
-
-/* The first two numbers of statm: pages of address space, pages resident. */
-static bool read_statm(int64_t ret_pages[2])
-{
-	struct str rest, number;
-	char text[128];
-	ssize_t n;
-	int fd;
-
-	fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text));
-	close(fd);
-	rest = str_n(text, n > 0 ? (size_t)n : 0);
-	for (int i = 0; i < 2; i++) {
-		if (!str_next(&rest, ' ', &number) ||
-		    str_to_i64(number, 0, PAGES_MAX, &ret_pages[i]))
-			return false;
-	}
-	return true;
-}
-
-static void process_memory(struct buf *out)
-{
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	int64_t pages[2];
-
-	if (!read_statm(pages))
-		return;
-	simple(out, "process_virtual_memory_bytes", "gauge", "Virtual memory.",
-	       (uint64_t)pages[0] * page);
-	simple(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
-	       (uint64_t)pages[1] * page);
-}
-
-static void process_fds(struct buf *out)
-{
-	struct rlimit limit;
-	uint64_t open_fds = 0;
-	DIR *dir = opendir("/proc/self/fd");
-
-	if (!dir)
-		return;
-	for (const struct dirent *d = readdir(dir); d; d = readdir(dir))
-		open_fds += d->d_name[0] != '.';
-	closedir(dir);
-	simple(out, "process_open_fds", "gauge", "Open descriptors.",
-	       open_fds - 1); /* not the folder's own */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-		simple(out, "process_max_fds", "gauge", "Descriptors allowed.", limit.rlim_cur);
-}
-
-static void process(const struct metrics_gauges *g, struct buf *out)
-{
-	struct timespec cpu;
-
-	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0) {
-		head(out, "process_cpu_seconds_total", "counter", "User and system time.");
-		buf_z(out, "process_cpu_seconds_total");
-		seconds(out, (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000);
-	}
-	process_memory(out);
-	process_fds(out);
-	simple(out, "process_start_time_seconds", "gauge", "When the process started.",
-	       g->started_at > 0 ? (uint64_t)g->started_at : 0);
 }
 
 void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct buf *out)
@@ -502,5 +425,5 @@ void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct bu
 	lanes(g, out);
 	keys(g, out);
 	rotations(g, out);
-	process(g, out);
+	metrics_process(g, out);
 }

@@ -107,6 +107,18 @@ struct metrics {
 	struct metrics_shard *_Atomic shards;
 };
 
+/* ---- text ---- */
+
+/* The two lines before a family. */
+void metrics_head(struct buf *out, const char *name, const char *type, const char *help);
+/* A family of one value without labels. */
+void metrics_simple(struct buf *out, const char *name, const char *type, const char *help,
+		    uint64_t value);
+/* " 1.000002" and a line's end: micros as seconds, exactly. */
+void metrics_seconds(struct buf *out, uint64_t micros);
+/* metrics_process.c */
+void metrics_process(const struct metrics_gauges *g, struct buf *out);
+
 uint32_t metrics_series_key(unsigned listener, unsigned route, unsigned method);
 
 #endif

@@ -1,5 +1,5 @@
-/* The seam between our SQL and an engine: open, statement, bind, step, transaction. db_sqlite.c is
- * the only file that knows sqlite3; db_postgres.c will sit beside it.
+/* The seam between our SQL and an engine: open, statement, bind, step, transaction. Only
+ * db_sqlite*.c know sqlite3; db_postgres.c will sit beside them.
  *
  * SQL is portable (docs/architecture.md, "Store"): parameters $1..$n (rewritten to ?n for SQLite,
  * which would number names by first appearance), BIGINT and BYTEA, truth 0/1, seconds from C, ON

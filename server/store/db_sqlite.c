@@ -1,27 +1,18 @@
-/* SQLite behind server/store/db.h; no other file knows it.
+/* SQLite behind server/store/db.h.
  *
  * What was decided here: every connection is in WAL mode with synchronous=FULL, so that a commit is
  * an fsync; the schema is never trusted to run code (trusted_schema off, defensive, no extensions);
  * deleted content is overwritten (secure_delete=ON: we delete little, and what we delete is hashes,
  * seeds and sealed keys). Page caches are small because the kernel caches the file as well. The log
  * is not moved into the file by the connection that commits: the writer's own thread for it does
- * that. */
-#include "server/store/db.h"
+ * that. Copies are made in db_sqlite_copy.c. */
+#include "server/store/db_sqlite.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
-#include "base/secret.h"
-
 enum {
-	STMT_BUCKETS = 64, /* about as many statements as a writer keeps */
 	BUSY_MILLIS = 200, /* only ever waited for behind a recovery or another program's write */
 };
 
@@ -31,14 +22,6 @@ struct db_stmt {
 	const char *sql; /* its address is the name */
 	int bind_rc;
 	struct db_stmt *next;
-};
-
-struct db {
-	sqlite3 *conn;
-	enum db_mode mode;
-	bool sync_failed;
-	int64_t log_pages;
-	struct db_stmt *buckets[STMT_BUCKETS];
 };
 
 /* One line each: a connection that refuses one of them is not opened. */
@@ -88,7 +71,7 @@ static const struct {
 	{ SQLITE_TOOBIG, ERR_LIMIT },
 };
 
-static enum err code_find(int code, enum err fallback)
+static enum err find_code(int code, enum err fallback)
 {
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (codes[i].code == code)
@@ -96,12 +79,17 @@ static enum err code_find(int code, enum err fallback)
 	return fallback;
 }
 
-/* The extended code where it has a row of its own, else its family's. */
+enum err db_sqlite_err(int rc)
+{
+	return find_code(rc, find_code(rc & 0xff, ERR_INTERNAL));
+}
+
+/* The same, for what was done on this connection. */
 static enum err code_err(struct db *db, int rc)
 {
 	if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC)
 		db->sync_failed = true;
-	return code_find(rc, code_find(rc & 0xff, ERR_INTERNAL));
+	return db_sqlite_err(rc);
 }
 
 static enum err exec(struct db *db, const char *sql)
@@ -116,19 +104,6 @@ static int note_log(void *arg, sqlite3 *conn, const char *name, int pages)
 	(void)conn, (void)name;
 	db->log_pages = pages;
 	return SQLITE_OK;
-}
-
-/* SQLite would make it with the umask's rights; log and index inherit the file's. Closing a
- * descriptor drops every POSIX lock this process has on the file, therefore only a file nobody had
- * open before. */
-static enum err make_file(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return errno == EEXIST ? ERR_OK : errno == ENOSPC ? ERR_FULL : ERR_IO;
-	close(fd);
-	return ERR_OK;
 }
 
 static enum err harden(struct db *db)
@@ -206,7 +181,7 @@ enum err db_open(const char *path, enum db_mode mode, bool create, struct db **r
 	if (!db)
 		return ERR_NOMEM;
 	db->mode = mode;
-	e = create ? make_file(path) : ERR_OK;
+	e = create ? db_sqlite_make_file(path) : ERR_OK;
 	if (!e)
 		e = open_conn(db, path);
 	if (!e)
@@ -471,68 +446,6 @@ enum err db_has_table(struct db *db, const char *name, bool *ret_has)
 	db_end(s);
 	*ret_has = row;
 	return ERR_OK;
-}
-
-/* All pages in one step: the caller is a command or the start of the server, nobody waits behind
- * it. */
-static enum err copy_pages(struct db *db, const char *to)
-{
-	sqlite3 *target = NULL;
-	sqlite3_backup *backup;
-	int rc = sqlite3_open_v2(to, &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, NULL);
-
-	if (rc == SQLITE_OK) {
-		backup = sqlite3_backup_init(target, "main", db->conn, "main");
-		rc = backup ? sqlite3_backup_step(backup, -1) : sqlite3_errcode(target);
-		sqlite3_backup_finish(backup);
-	}
-	sqlite3_close(target);
-	return rc == SQLITE_DONE ? ERR_OK : rc == SQLITE_OK ? ERR_BUSY : code_err(db, rc);
-}
-
-static enum err sync_path(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fsync(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return rc ? ERR_IO : ERR_OK;
-}
-
-static enum err sync_folder(const char *path)
-{
-	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int n = snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
-			 slash ? path : ".");
-
-	if (n < 0 || (size_t)n >= sizeof(folder))
-		return ERR_LIMIT;
-	return sync_path(n ? folder : "/", O_RDONLY | O_DIRECTORY);
-}
-
-enum err db_copy(struct db *db, const char *to)
-{
-	char part[PATH_MAX];
-	int n = snprintf(part, sizeof(part), "%s.part", to);
-	enum err e;
-
-	if (n < 0 || (size_t)n >= sizeof(part))
-		return ERR_LIMIT;
-	if (unlink(part) != 0 && errno != ENOENT) /* of an earlier try that was killed */
-		return ERR_IO;
-	e = make_file(part);
-	if (!e)
-		e = copy_pages(db, part);
-	if (!e)
-		e = sync_path(part, O_RDONLY);
-	if (!e && rename(part, to) != 0)
-		e = ERR_IO;
-	if (!e)
-		return sync_folder(to);
-	unlink(part);
-	return e;
 }
 
 const char *db_error(struct db *db)

@@ -409,6 +409,18 @@ START_TEST(opening_tells_what_is_wrong)
 }
 END_TEST
 
+/* The copy's disk is not the database's: what was committed there may go on being believed. */
+START_TEST(a_copy_whose_fsync_fails_casts_no_doubt_on_the_database)
+{
+	vfs_fault_arm(VFS_SYNC, 1, VFS_FSYNC, true);
+	IS(ERR_IO, db_copy(f.db, copy_path));
+	vfs_fault_disarm();
+	ck_assert(!db_sync_failed(f.db));
+	ck_assert(!exists(copy_path));
+	OK(db_copy(f.db, copy_path));
+}
+END_TEST
+
 START_TEST(a_copy_holds_what_is_only_in_the_log)
 {
 	struct db *copy;
@@ -496,6 +508,7 @@ int main(void)
 			    2 * (int)(sizeof(settings) / sizeof(settings[0])));
 	tcase_add_test(t, the_schema_cannot_be_turned_against_us);
 	tcase_add_test(t, opening_tells_what_is_wrong);
+	tcase_add_test(t, a_copy_whose_fsync_fails_casts_no_doubt_on_the_database);
 	tcase_add_test(t, a_copy_holds_what_is_only_in_the_log);
 	tcase_add_test(t, a_second_server_is_told_the_pid_of_the_first);
 	suite_add_tcase(s, t);
