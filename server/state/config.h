@@ -18,6 +18,11 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum key_probe { KEY_PROBE_AUTO, KEY_PROBE_OFF };
 enum log_access { LOG_ACCESS_ALL, LOG_ACCESS_ERRORS, LOG_ACCESS_MODIFYING, LOG_ACCESS_OFF };
 
+struct str_list {
+	const struct str *items;
+	size_t count;
+};
+
 struct tls_files {
 	struct str certificate; /* PEM chain; empty: no TLS on this listener */
 	struct str key;
