@@ -10,7 +10,7 @@ FROM debian:12-slim AS build
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gcc libc6-dev pkg-config meson ninja-build libsodium-dev libssl-dev libjansson-dev \
-        libsqlite3-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev libcurl4-openssl-dev && \
+        libsqlite3-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev libseccomp-dev libcurl4-openssl-dev && \
     rm -rf /var/lib/apt/lists/*
 COPY . /src
 WORKDIR /src
@@ -21,7 +21,7 @@ RUN meson setup /build --buildtype=release -Dtests=false && \
 FROM debian:12-slim
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        libsodium23 libssl3 libsqlite3-0 libmicrohttpd12 libgnutls30 libyaml-0-2 \
+        libsodium23 libssl3 libsqlite3-0 libmicrohttpd12 libgnutls30 libyaml-0-2 libseccomp2 \
         libcurl4 ca-certificates && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --gid 10001 chancery && \

@@ -18,6 +18,8 @@ enum {
 	P256_LEN = 32,	   /* one of r and s */
 	P256_DER_MAX = 72, /* SEQUENCE of two INTEGERs of at most 33 bytes */
 	PKCS8_MAX = 8192,
+	SECURE_HEAP = 512 << 10, /* a held RSA-4096 key has 3 KiB of it, making one 20 */
+	SECURE_HEAP_MIN = 32,	 /* bytes of its smallest piece */
 };
 
 struct signing_key {
@@ -31,6 +33,27 @@ struct sign_ctx {
 	EVP_MD_CTX *digest;
 	EVP_MD *sha256;
 };
+
+enum err sign_library_init(void)
+{
+	struct signing_key *key = NULL;
+	struct sign_ctx *ctx = NULL;
+	unsigned char signature[SIGNATURE_MAX];
+	size_t n;
+	enum err e;
+
+	/* 0 and 2: there is none, or it may be swapped; no more */
+	if (!CRYPTO_secure_malloc_initialized())
+		CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_MIN);
+	e = signing_key_generate(ALG_ES256, &key);
+	if (!e)
+		e = sign_ctx_new(key, &ctx);
+	if (!e)
+		e = sign(ctx, STR("first use"), signature, sizeof(signature), &n);
+	sign_ctx_free(ctx);
+	signing_key_free(key);
+	return e;
+}
 
 static enum err wrap(enum alg alg, EVP_PKEY *pkey, struct signing_key **ret_key)
 {

@@ -9,6 +9,11 @@
 
 struct signing_key;
 
+/* Once, in the signer, before it is confined: OpenSSL reads its configuration and whatever else it
+ * looks for at first use, and gets locked memory for private numbers, where the system gives it.
+ * ERR_CRYPTO. */
+MUST_CHECK enum err sign_library_init(void);
+
 /* P-256, or RSA-2048 with e = 65537. RSA takes 0.1 to 1 s. */
 MUST_CHECK enum err signing_key_generate(enum alg alg, struct signing_key **ret_key);
 /* PKCS#8 DER; must be of `alg`'s kind. */

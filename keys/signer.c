@@ -1,26 +1,16 @@
-/* The signer process: shuts itself in, starts a thread per signing channel, serves the control
- * channel until the server is gone. */
+/* The signer process: loads what it needs, shuts itself in before any key is opened, starts a
+ * thread per signing channel, serves the control channel until the server is gone. */
 #include "keys/signer.h"
 
 #include <sodium.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "keys/confine.h"
 #include "keys/signer_process.h"
 
 enum { EXIT_CLOSED = 0, EXIT_FAULT = 1 };
-
-/* Keys leave through core files and debuggers (Storm-0558): neither may look in here. */
-static bool confine(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
-	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-}
 
 static int64_t system_now(void *arg)
 {
@@ -94,11 +84,15 @@ int signer_run_at(struct signer_masters *masters, const struct signer_lines *lin
 		  const struct signer_clock *clock)
 {
 	struct signer *s = NULL;
-	bool clean = lines->count <= SIGNER_CHANNELS_MAX && confine() && !secret_library_init() &&
-		     !signer_new(masters, clock, &s);
+	unsigned held; /* the server has the same kernel, and tells */
+	bool clean = lines->count <= SIGNER_CHANNELS_MAX && !secret_library_init() &&
+		     !sign_library_init() && !signer_new(masters, clock, &s) &&
+		     !confine(CONFINE_SIGNER, NULL, 0, &held);
 
 	wipe(masters, sizeof(*masters));
 	if (!clean) {
+		if (s)
+			signer_free(s);
 		close_all(lines);
 		return EXIT_FAULT;
 	}

@@ -12,10 +12,10 @@ JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 # What the program is made of. Python comes with meson.
 packages_build='gcc libc6-dev pkg-config meson ninja-build libsodium-dev libssl-dev libjansson-dev
 	libsqlite3-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev libcurl4-openssl-dev
-	curl ca-certificates'
+	libseccomp-dev curl ca-certificates'
 # clang-format has a fixed version, because each one formats a little differently.
 packages_test='check clang libclang-rt-dev clang-format-19 valgrind nodejs npm openssl sqlite3
-	python3 jq procps util-linux'
+	python3 jq procps util-linux gdb'
 packages_bench='wrk check openssl python3 procps'
 
 say()
