@@ -180,19 +180,38 @@ static enum err clear_path(const struct sockaddr_un *a, struct listen_fault *fau
 	return ERR_OK;
 }
 
-enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fault)
+static enum err unix_address(const char *path, struct sockaddr_un *ret_address,
+			     struct listen_fault *fault)
 {
 	_Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == LISTEN_PATH_MAX, "the path");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	size_t n = strlen(path);
-	enum err e;
-	int fd;
 
 	if (n >= sizeof(a.sun_path))
-		return say(ret_fault, ERR_LIMIT, str_n(path, n),
-			   "too long for a socket (107 bytes)");
+		return say(fault, ERR_LIMIT, str_n(path, n), "too long for a socket (107 bytes)");
 	memcpy(a.sun_path, path, n);
-	e = clear_path(&a, ret_fault);
+	*ret_address = a;
+	return ERR_OK;
+}
+
+void listen_unix_remove(const char *path)
+{
+	struct listen_fault unused;
+	struct sockaddr_un a;
+
+	if (!unix_address(path, &a, &unused))
+		(void)clear_path(&a, &unused);
+}
+
+enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fault)
+{
+	struct sockaddr_un a;
+	size_t n = strlen(path);
+	enum err e = unix_address(path, &a, ret_fault);
+	int fd;
+
+	if (!e)
+		e = clear_path(&a, ret_fault);
 	if (e)
 		return e;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -23,6 +23,9 @@ MUST_CHECK enum err listen_tcp(struct str address, unsigned count, int *ret_fds,
  * ERR_CONFLICT: somebody listens there, or the path is no socket; ERR_IO. */
 MUST_CHECK enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fault);
 
+/* Removes a socket that nobody listens on any more; leaves everything else. */
+void listen_unix_remove(const char *path);
+
 /* The uid at the other end of a UNIX connection when it connected. True: root's or our own, and not
  * the overflow uid, which stands for every user this namespace has no name for. *ret_uid is -1 when
  * the kernel does not tell. */

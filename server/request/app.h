@@ -65,6 +65,7 @@ struct app {
 	_Atomic bool draining;
 	_Atomic int64_t config_reloaded_at;
 	_Atomic bool config_reload_ok;
+	bool confined; /* wholly; server/serve/shut_in.h */
 	int64_t started_at;
 };
 

@@ -88,6 +88,7 @@ enum err gauges_fill(struct request *rq, struct metrics_gauges *ret_gauges)
 	g->log_dropped = app->log ? log_dropped(app->log) : 0;
 	g->started_at = app->started_at;
 	g->config_reloaded_at = atomic_load(&app->config_reloaded_at);
+	g->confined = app->confined;
 	g->config_reload_ok = atomic_load(&app->config_reload_ok);
 	fill_lanes(app, g);
 	fill_keys(rq, g);

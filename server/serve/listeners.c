@@ -19,7 +19,6 @@ struct listeners {
 	struct tls *public_tls;
 	struct tls *admin_tls;
 	char url[URI_MAX];
-	char socket[LISTEN_PATH_MAX]; /* the admin socket's file; "" when there is none */
 };
 
 /* Descriptors on their way from listen() to a worker; -1 once taken. */
@@ -112,13 +111,19 @@ static enum err open_doors(struct listeners *l, const struct config *c, struct d
 		if (e)
 			return say(fault, e, "admin.address", why.text);
 	}
-	if (!is_off(c->admin.socket)) {
-		e = listen_unix(c->admin.socket.p, &d->socket, &why);
-		if (e)
-			return say(fault, e, "admin.socket", why.text);
-		snprintf(l->socket, sizeof(l->socket), "%s", c->admin.socket.p);
-	}
 	return ERR_OK;
+}
+
+enum err listeners_bind(const struct config *c, int *ret_socket, struct config_fault *fault)
+{
+	struct listen_fault why = { .text = "" };
+	enum err e;
+
+	*ret_socket = -1;
+	if (is_off(c->admin.socket))
+		return ERR_OK;
+	e = listen_unix(c->admin.socket.p, ret_socket, &why);
+	return e ? say(fault, e, "admin.socket", why.text) : ERR_OK;
 }
 
 /* ---- workers ---- */
@@ -200,16 +205,18 @@ static enum err make_workers(struct listeners *l, struct office *o,
 	return e;
 }
 
-enum err listeners_open(struct office *o, const struct server_channels *channels,
+enum err listeners_open(struct office *o, const struct server_channels *channels, int socket,
 			struct listeners **ret_listeners, struct config_fault *fault)
 {
 	const struct config *c = o->config;
 	struct listeners *l = calloc(1, sizeof(*l));
-	struct doors d = { .admin = -1, .socket = -1 };
+	struct doors d = { .admin = -1, .socket = socket };
 	enum err e;
 
-	if (!l)
+	if (!l) {
+		close_fd(&d.socket);
 		return say(fault, ERR_NOMEM, "listeners", "no memory");
+	}
 	l->count = channels->count;
 	for (size_t i = 0; i < l->count; i++)
 		d.public[i] = -1;
@@ -269,18 +276,8 @@ enum err listeners_reload(struct listeners *l, const struct config *next,
 	return ERR_OK;
 }
 
-/* While we still listen: then nobody else can have taken the path over, and whoever comes later
- * finds no door instead of one that nobody opens. */
-static void remove_socket(struct listeners *l)
-{
-	if (l->socket[0])
-		unlink(l->socket);
-	l->socket[0] = '\0';
-}
-
 void listeners_drain(struct listeners *l)
 {
-	remove_socket(l);
 	for (size_t i = 0; i < l->started; i++)
 		worker_drain(l->workers[i]);
 	for (size_t i = 0; i < l->started; i++)

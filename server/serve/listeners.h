@@ -8,10 +8,15 @@
 
 struct listeners;
 
-/* Listens and starts the workers; each takes one signing channel. On failure nothing is left open
- * and `fault` names the option and the reason. */
+/* The admin socket alone, which must be made before the server is confined; -1 when it is off.
+ * Whoever connects now waits until the first worker runs. */
+MUST_CHECK enum err listeners_bind(const struct config *c, int *ret_socket,
+				   struct config_fault *fault);
+/* Listens on the rest and starts the workers; each takes one signing channel. `socket` is taken. On
+ * failure nothing is left open and `fault` names the option and the reason. */
 MUST_CHECK enum err listeners_open(struct office *o, const struct server_channels *channels,
-				   struct listeners **ret_listeners, struct config_fault *fault);
+				   int socket, struct listeners **ret_listeners,
+				   struct config_fault *fault);
 /* "http://127.0.0.1:8080", with the port that was really taken. */
 const char *listeners_public_url(const struct listeners *l);
 /* A new signer's channels, one to each worker; they are taken. */

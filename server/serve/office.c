@@ -182,6 +182,16 @@ static enum err read_epoch(struct office *o)
 	return store_meta_get_i64(o->db, "epoch", &o->app.epoch);
 }
 
+static enum err prepare_master(void *arg)
+{
+	return broker_master_prepare(arg);
+}
+
+static enum err commit_master(void *arg)
+{
+	return broker_master_commit(arg);
+}
+
 static enum err open_keys(struct office *o, struct config_fault *fault)
 {
 	const struct keyring_means means = {
@@ -189,6 +199,7 @@ static enum err open_keys(struct office *o, struct config_fault *fault)
 		.config = o->config,
 		.store = o->steps,
 		.control = &o->control,
+		.custody = { prepare_master, commit_master, &o->broker },
 		.revoked_kids = o->revoked_kids,
 	};
 	enum err e = keyring_open(&means, false, &o->app.keyring);
@@ -208,24 +219,24 @@ static enum err open_keys(struct office *o, struct config_fault *fault)
 }
 
 /* A file beside the database, in DIR/db. */
-static void beside_database(const struct office *o, const char *name, char path[OFFICE_PATH_MAX])
+static void beside_database(const struct config *config, const char *name,
+			    char path[OFFICE_PATH_MAX])
 {
-	struct str folder = o->config->storage.path;
+	struct str folder = config->storage.path;
 
 	while (folder.n && folder.p[folder.n - 1] != '/')
 		folder.n--;
 	snprintf(path, OFFICE_PATH_MAX, "%.*s%s", STR_ARG(folder), name);
 }
 
-static enum err take_lock(struct office *o, struct config_fault *fault)
+enum err office_lock(const struct config *config, int *ret_lock, struct config_fault *fault)
 {
 	char lock[OFFICE_PATH_MAX];
 	pid_t holder = 0;
 	enum err e;
 
-	beside_database(o, "lock", lock);
-	beside_database(o, "revoked-kids", o->revoked_kids);
-	e = dblock_take(lock, &o->lock, &holder);
+	beside_database(config, "lock", lock);
+	e = dblock_take(lock, ret_lock, &holder);
 	if (e == ERR_BUSY)
 		snprintf(fault->text, sizeof(fault->text), "the database is held by process %ld",
 			 (long)holder);
@@ -236,10 +247,8 @@ static enum err take_lock(struct office *o, struct config_fault *fault)
 
 static enum err open_all(struct office *o, bool migrate, struct config_fault *fault)
 {
-	enum err e = take_lock(o, fault);
+	enum err e = open_database(o, migrate, fault);
 
-	if (!e)
-		e = open_database(o, migrate, fault);
 	if (e)
 		return e;
 	e = log_new(STDERR_FILENO, o->config->log.format, o->config->log.level, &o->app.log);
@@ -252,19 +261,25 @@ static enum err open_all(struct office *o, bool migrate, struct config_fault *fa
 	return open_keys(o, fault);
 }
 
-enum err office_open(struct office *o, struct config *config, bool migrate, int control,
-		     struct config_fault *fault)
+enum err office_open(struct office *o, const struct office_start *start, struct config_fault *fault)
 {
 	enum err e;
 
-	*o = (struct office){ .config = config, .control = { .fd = control }, .lock = -1 };
+	*o = (struct office){
+		.config = start->config,
+		.control = { .fd = start->control },
+		.lock = start->lock,
+	};
+	beside_database(o->config, "revoked-kids", o->revoked_kids);
+	broker_init(&o->broker, start->custody);
 	env_system(&o->env);
 	o->app.env = &o->env;
 	o->app.started_at = o->env.now(&o->env);
+	o->app.confined = start->confined;
 	atomic_store(&o->app.config_reload_ok, true);
 	atomic_store(&o->app.config_reloaded_at, o->app.started_at);
 	o->steps = (struct keyring_store){ .write = write_step, .read = read_step, .arg = o };
-	e = open_all(o, migrate, fault);
+	e = open_all(o, start->migrate, fault);
 	if (e) {
 		office_close(o);
 		return e;
@@ -307,6 +322,7 @@ void office_close(struct office *o)
 	dblock_drop(o->lock);
 	config_unref(o->config);
 	wipe(&app->derived, sizeof(app->derived));
+	broker_done(&o->broker);
 	if (o->control.fd >= 0)
 		close(o->control.fd);
 }

@@ -4,6 +4,7 @@
 #define CHANCERY_SERVER_OFFICE_H
 
 #include "server/request/app.h"
+#include "server/serve/broker.h"
 
 enum { OFFICE_PATH_MAX = 4096 };
 
@@ -16,13 +17,29 @@ struct office {
 	struct keyring_store steps; /* runs a store step through the lanes and waits */
 	struct signer_channel control;
 	char revoked_kids[OFFICE_PATH_MAX];
+	struct broker broker;
 	struct log_buf log;
 };
 
-/* Takes the lock, migrates (or refuses), starts the lanes, opens the keys. `control` is the
- * signer's. The office owns the config reference afterwards. On failure everything is taken down
- * again and `fault` says what and what helps. ERR_BUSY: another server holds the database. */
-MUST_CHECK enum err office_open(struct office *o, struct config *config, bool migrate, int control,
+/* DIR/db/lock beside the database: the first thing of a start, so that a second server touches
+ * nothing of the first. ERR_BUSY: another server holds the database. The caller gives it to
+ * office_open, or dblock_drop. */
+MUST_CHECK enum err office_lock(const struct config *config, int *ret_lock,
+				struct config_fault *fault);
+
+/* All of it is the office's afterwards, opened or not. */
+struct office_start {
+	struct config *config;
+	bool migrate;
+	bool confined; /* for the metrics */
+	int lock;
+	int control; /* the signer's */
+	int custody; /* the supervisor's */
+};
+
+/* Migrates (or refuses), starts the lanes, opens the keys. On failure everything is taken down
+ * again and `fault` says what and what helps. */
+MUST_CHECK enum err office_open(struct office *o, const struct office_start *start,
 				struct config_fault *fault);
 /* Finishes what is queued; requests that come back late still find everything else. */
 void office_stop_lanes(struct office *o);

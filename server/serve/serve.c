@@ -3,16 +3,21 @@
  * backwards when a signal says so. Nothing is listened on before everything behind it works. */
 #include "server/serve/serve.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "keys/seal.h"
+#include "server/http/listen.h"
 #include "server/serve/housekeeper.h"
+#include "server/serve/shut_in.h"
 #include "server/serve/supervisor.h"
+#include "server/store/dblock.h"
 
 enum { EXIT_OK = 0, EXIT_LOCAL = 1, EXIT_CONFLICT = 4 };
 
@@ -20,6 +25,14 @@ enum { EXIT_OK = 0, EXIT_LOCAL = 1, EXIT_CONFLICT = 4 };
 struct serving {
 	const struct serve_options *options;
 	struct config *config;
+};
+
+/* What the server has before it is confined. */
+struct entrance {
+	int signals;
+	int lock;
+	int socket;
+	bool confined;
 };
 
 static int complain(const char *text)
@@ -56,6 +69,16 @@ static void say_ready(const struct serving *s, const struct listeners *l)
 	close(fd);
 }
 
+/* Once, and in the metrics for as long as it is so. */
+static void say_confined(struct office *o)
+{
+	if (!o->app.confined)
+		log_say(o->app.log, LOG_WARN,
+			"the server is not wholly confined: this kernel has no landlock or no "
+			"seccomp, or the master key lies where the server must read",
+			NULL, NULL);
+}
+
 static void say_listening(struct office *o, const struct listeners *l)
 {
 	log_begin(&o->log, LOG_INFO, "listening");
@@ -68,22 +91,23 @@ static void say_listening(struct office *o, const struct listeners *l)
 }
 
 static int run_office(struct serving *s, struct office *o, const struct server_channels *channels,
-		      int signals)
+		      const struct entrance *in)
 {
 	struct config_fault fault = { .text = "" };
 	struct listeners *listeners = NULL;
 	struct housekeeper h = {
 		.office = o,
 		.source = s->options->source,
-		.signals = signals,
+		.signals = in->signals,
 		.supervisor = channels->supervisor,
 	};
 
-	if (listeners_open(o, channels, &listeners, &fault)) {
+	if (listeners_open(o, channels, in->socket, &listeners, &fault)) {
 		office_close(o);
 		return complain(fault.text);
 	}
 	h.listeners = listeners;
+	say_confined(o);
 	say_listening(o, listeners);
 	say_ready(s, listeners);
 	housekeeper_run(&h);
@@ -96,22 +120,53 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 	return EXIT_OK;
 }
 
+/* Lock, then admin socket, then the walls: behind them no name outside the database's folder can be
+ * made. On failure nothing stays open. */
+static enum err enter(const struct config *c, struct entrance *in, struct config_fault *fault)
+{
+	enum err e = office_lock(c, &in->lock, fault);
+
+	if (e)
+		return e;
+	e = listeners_bind(c, &in->socket, fault);
+	if (!e)
+		e = shut_in(c, &in->confined, fault);
+	if (!e)
+		return ERR_OK;
+	if (in->socket >= 0)
+		close(in->socket);
+	dblock_drop(in->lock);
+	return e;
+}
+
 static int server_main(void *arg, const struct server_channels *channels)
 {
 	struct serving *s = arg;
 	struct config_fault fault = { .text = "" };
+	struct entrance in = { .signals = catch_signals(), .lock = -1, .socket = -1 };
 	struct office office;
-	int signals = catch_signals();
 	enum err e;
 
-	if (signals < 0)
+	if (in.signals < 0)
 		return complain("signals cannot be caught");
-	e = office_open(&office, s->config, s->options->migrate, channels->control, &fault);
+	e = enter(s->config, &in, &fault);
+	if (!e) {
+		const struct office_start start = {
+			.config = s->config,
+			.migrate = s->options->migrate,
+			.confined = in.confined,
+			.lock = in.lock,
+			.control = channels->control,
+			.custody = channels->custody,
+		};
+
+		e = office_open(&office, &start, &fault);
+	}
 	if (e) {
 		complain(fault.text);
 		return e == ERR_BUSY ? EXIT_CONFLICT : EXIT_LOCAL;
 	}
-	return run_office(s, &office, channels, signals);
+	return run_office(s, &office, channels, &in);
 }
 
 /* ---- the caller's process ---- */
@@ -162,40 +217,83 @@ static int read_config(const struct serve_options *o, struct config **ret_config
 	return e ? complain(fault.text) : EXIT_OK;
 }
 
-static int read_master(const struct config *c, struct secret *ret_master)
+/* The file's, and the one beside it that a change of the master key was to make the present one. */
+static int read_masters(const struct config *c, struct signer_masters *ret_masters)
 {
+	const char *path = c->keys.master_key_file.p;
+	struct signer_masters m = { .has_next = false };
+	char next[PATH_MAX];
 	const char *why = "";
-	enum err e = master_key_read(c->keys.master_key_file.p, c->keys.master_key_ours, ret_master,
-				     &why);
+	enum err e = master_key_read(path, c->keys.master_key_ours, &m.present, &why);
 
-	if (!e)
-		return EXIT_OK;
-	fprintf(stderr, "chancery: master key %s: %s\n", c->keys.master_key_file.p, why);
-	return EXIT_LOCAL;
+	if (e) {
+		fprintf(stderr, "chancery: master key %s: %s\n", path, why);
+		return EXIT_LOCAL;
+	}
+	snprintf(next, sizeof(next), "%s.next", path);
+	e = master_key_read(next, c->keys.master_key_ours, &m.next, &why);
+	if (e && e != ERR_NOT_FOUND) {
+		fprintf(stderr, "chancery: master key %s: %s\n", next, why);
+		secret_wipe(&m.present);
+		return EXIT_LOCAL;
+	}
+	m.has_next = !e && !secret_equal(&m.present, &m.next);
+	*ret_masters = m;
+	wipe(&m, sizeof(m));
+	return EXIT_OK;
+}
+
+/* As it was given, for it may be a link that is turned over, and absolute, for the supervisor opens
+ * it whenever the server asks. NULL: too long. */
+static const char *config_file(const struct serving *s, char text[PATH_MAX])
+{
+	const char *file = s->options->source.file;
+	char here[PATH_MAX] = "";
+	int n;
+
+	if (!file)
+		n = snprintf(text, PATH_MAX, "%s/chancery.yaml", s->config->data_dir.p);
+	else if (file[0] == '/' || !getcwd(here, sizeof(here)))
+		n = snprintf(text, PATH_MAX, "%s", file);
+	else
+		n = snprintf(text, PATH_MAX, "%s/%s", here, file);
+	return n > 0 && n < PATH_MAX ? text : NULL;
+}
+
+static int supervise(struct serving *s, struct signer_masters *masters)
+{
+	const struct config *c = s->config;
+	char file[PATH_MAX];
+	const struct supervisor_options options = {
+		.masters = masters,
+		.config_file = config_file(s, file),
+		.master_file = c->keys.master_key_file.p,
+		.master_ours = c->keys.master_key_ours,
+		.workers = worker_count(c),
+		.server = server_main,
+		.event = supervisor_says,
+		.arg = s,
+	};
+	int status = supervisor_run(&options);
+
+	if (!str_equal(c->admin.socket, STR("off")))
+		listen_unix_remove(c->admin.socket.p);
+	return status;
 }
 
 int serve_run(const struct serve_options *options)
 {
 	struct serving s = { .options = options };
-	struct secret master;
+	struct signer_masters masters;
 	int status = read_config(options, &s.config);
 
 	if (status)
 		return status;
 	if (secret_library_init())
 		return complain("libsodium cannot be initialised");
-	status = read_master(s.config, &master);
-	if (!status) {
-		struct supervisor_options so = {
-			.master = &master,
-			.workers = worker_count(s.config),
-			.server = server_main,
-			.event = supervisor_says,
-			.arg = &s,
-		};
-
-		status = supervisor_run(&so);
-	}
+	status = read_masters(s.config, &masters);
+	if (!status)
+		status = supervise(&s, &masters);
 	config_unref(s.config);
 	return status;
 }

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/serve/broker.h"
 #include "server/serve/supervisor_link.h"
 
 enum {
@@ -38,7 +39,9 @@ struct supervisor {
 	const struct supervisor_options *options;
 	sigset_t signals, outer; /* ours; the mask we were called with */
 	int signal_fd;
-	int link;	      /* to the server */
+	int link;    /* to the server */
+	int custody; /* the server's, for the broker */
+	struct broker_desk desk;
 	pid_t signer, server; /* 0: none */
 	struct life signer_life, server_life;
 	int64_t restarts[SUPERVISOR_RESTARTS]; /* of the server, a ring */
@@ -107,7 +110,9 @@ static bool life_is_due(const struct life *l)
 /* Both ends of all channels of one signer. */
 struct signer_ends {
 	struct server_channels ours; /* for the server */
+	int line;		     /* for ourselves: the signer's custody line */
 	int control;
+	int custody;
 	int signing[SIGNER_CHANNELS_MAX];
 	size_t count;
 };
@@ -115,38 +120,54 @@ struct signer_ends {
 static void close_signers(struct signer_ends *ends)
 {
 	close_fd(&ends->control);
+	close_fd(&ends->custody);
 	for (size_t i = 0; i < ends->count; i++)
 		close_fd(&ends->signing[i]);
 }
 
 static void close_servers(struct server_channels *channels)
 {
+	close_fd(&channels->supervisor);
+	close_fd(&channels->custody);
 	close_fd(&channels->control);
 	for (size_t i = 0; i < channels->count; i++)
 		close_fd(&channels->signing[i]);
 }
 
+static enum err open_pair(int *ret_ours, int *ret_theirs)
+{
+	int pair[2];
+	enum err e = signer_channel_pair(pair);
+
+	if (e)
+		return e;
+	*ret_ours = pair[0];
+	*ret_theirs = pair[1];
+	return ERR_OK;
+}
+
 static enum err open_ends(size_t workers, struct signer_ends *ret_ends)
 {
-	struct signer_ends ends = { .ours = { .supervisor = -1, .control = -1 }, .control = -1 };
-	int pair[2];
+	struct signer_ends ends = {
+		.ours = { .supervisor = -1, .custody = -1, .control = -1 },
+		.line = -1,
+		.control = -1,
+		.custody = -1,
+	};
 	enum err e;
 
 	if (workers == 0 || workers > SIGNER_CHANNELS_MAX)
 		return ERR_LIMIT;
-	e = signer_channel_pair(pair);
-	if (e)
-		return e;
-	ends.ours.control = pair[0];
-	ends.control = pair[1];
+	e = open_pair(&ends.ours.control, &ends.control);
+	if (!e)
+		e = open_pair(&ends.line, &ends.custody);
 	while (!e && ends.count < workers) {
-		e = signer_channel_pair(pair);
-		if (e)
-			break;
-		ends.ours.signing[ends.ours.count++] = pair[0];
-		ends.signing[ends.count++] = pair[1];
+		e = open_pair(&ends.ours.signing[ends.count], &ends.signing[ends.count]);
+		if (!e)
+			ends.ours.count = ++ends.count;
 	}
 	if (e) {
+		close_fd(&ends.line);
 		close_signers(&ends);
 		close_servers(&ends.ours);
 		return e;
@@ -188,25 +209,30 @@ static void close_all_but(int *keep, size_t count)
  * to the end of its work. */
 static void be_signer(const struct supervisor *s, pid_t parent, const struct signer_ends *ends)
 {
-	int keep[SIGNER_CHANNELS_MAX + 1];
+	const struct signer_lines lines = {
+		.control = ends->control,
+		.custody = ends->custody,
+		.signing = ends->signing,
+		.count = ends->count,
+	};
+	int keep[SIGNER_CHANNELS_MAX + 2];
 
 	die_with(parent);
 	memcpy(keep, ends->signing, ends->count * sizeof(int));
 	keep[ends->count] = ends->control;
-	close_all_but(keep, ends->count + 1);
-	_exit(signer_run(&(struct signer_masters){ .present = *s->options->master },
-			 &(struct signer_lines){ .control = ends->control,
-						 .custody = -1,
-						 .signing = ends->signing,
-						 .count = ends->count }));
+	keep[ends->count + 1] = ends->custody;
+	close_all_but(keep, ends->count + 2);
+	_exit(signer_run(s->options->masters, &lines));
 }
 
 static void be_server(struct supervisor *s, pid_t parent, struct server_channels *channels)
 {
 	die_with(parent);
-	secret_wipe(s->options->master);
+	wipe(s->options->masters, sizeof(*s->options->masters));
 	close_fd(&s->signal_fd);
 	close_fd(&s->link);
+	close_fd(&s->custody);
+	close_fd(&s->desk.signer.fd);
 	sigprocmask(SIG_SETMASK, &s->outer, NULL);
 	exit(s->options->server(s->options->arg, channels));
 }
@@ -225,30 +251,45 @@ static enum err start_signer(struct supervisor *s, struct server_channels *ret_c
 	close_signers(&ends);
 	if (s->signer < 0) {
 		s->signer = 0;
+		close_fd(&ends.line);
 		close_servers(&ends.ours);
 		return ERR_NOMEM;
 	}
+	signer_channel_close(&s->desk.signer);
+	s->desk.signer = (struct signer_channel){ .fd = ends.line };
 	life_begins(&s->signer_life);
 	*ret_channels = ends.ours;
 	return ERR_OK;
 }
 
+/* Ours to the server. */
+static void close_lines(struct supervisor *s)
+{
+	close_fd(&s->link);
+	close_fd(&s->custody);
+}
+
 static enum err start_server(struct supervisor *s, struct server_channels *channels)
 {
 	pid_t parent = getpid();
-	int pair[2];
+	int link[2], custody[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link))
 		return ERR_IO;
-	s->link = pair[0];
-	channels->supervisor = pair[1];
+	s->link = link[0];
+	channels->supervisor = link[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, custody)) {
+		close_lines(s);
+		return ERR_IO;
+	}
+	s->custody = custody[0];
+	channels->custody = custody[1];
 	s->server = fork();
 	if (s->server == 0)
 		be_server(s, parent, channels);
-	close_fd(&channels->supervisor);
 	if (s->server < 0) {
 		s->server = 0;
-		close_fd(&s->link);
+		close_lines(s);
 		return ERR_NOMEM;
 	}
 	life_begins(&s->server_life);
@@ -317,7 +358,7 @@ static int status_when_stopping(int signal)
 static void server_died(struct supervisor *s, int status)
 {
 	s->server = 0;
-	close_fd(&s->link);
+	close_lines(s);
 	end_signer(s); /* its channels went with the server */
 	if (WIFEXITED(status)) {
 		finish(s, WEXITSTATUS(status));
@@ -385,6 +426,16 @@ static void take_request(struct supervisor *s)
 		close_fd(&s->link);
 	if (e == ERR_OK && s->signer)
 		kill(s->signer, SIGKILL);
+}
+
+/* What the broker cannot make sense of ends its line: that server is not itself any more. */
+static void take_question(struct supervisor *s)
+{
+	if (broker_serve(&s->desk, s->custody))
+		close_fd(&s->custody);
+	if (s->desk.signer_astray && s->signer)
+		kill(s->signer, SIGKILL);
+	s->desk.signer_astray = false;
 }
 
 /* ---- starting again ---- */
@@ -455,13 +506,16 @@ static void watch(struct supervisor *s)
 		struct pollfd fds[] = {
 			{ .fd = s->signal_fd, .events = POLLIN },
 			{ .fd = s->link, .events = POLLIN },
+			{ .fd = s->custody, .events = POLLIN },
 		};
-		int n = poll(fds, 2, wait_ms(s));
+		int n = poll(fds, 3, wait_ms(s));
 
 		if (n > 0 && fds[0].revents)
 			take_signal(s);
 		if (n > 0 && fds[1].revents && s->link >= 0)
 			take_request(s);
+		if (n > 0 && fds[2].revents && s->custody >= 0)
+			take_question(s);
 		if (!s->done)
 			start_due(s);
 	}
@@ -473,19 +527,27 @@ int supervisor_run(const struct supervisor_options *options)
 		.options = options,
 		.signal_fd = -1,
 		.link = -1,
+		.custody = -1,
+		.desk = { .config_file = options->config_file,
+			  .master_file = options->master_file,
+			  .master_ours = options->master_ours,
+			  .masters = options->masters,
+			  .signer = { .fd = -1 } },
 		.signer_life = { .due_at = NEVER },
 		.server_life = { .due_at = NEVER },
 		.status = STATUS_FAULT,
 	};
 
 	fflush(NULL); /* or each child would write again what waits in stdio's buffers */
-	mlock(options->master, sizeof(*options->master)); /* refused: it may be swapped, no more */
+	mlock(options->masters,
+	      sizeof(*options->masters)); /* refused: it may be swapped, no more */
 	if (!prepare(&s) && !start_both(&s))
 		watch(&s);
 	end_signer(&s);
-	secret_wipe(options->master);
+	wipe(options->masters, sizeof(*options->masters));
 	close_fd(&s.signal_fd);
-	close_fd(&s.link);
+	close_lines(&s);
+	signer_channel_close(&s.desk.signer);
 	sigprocmask(SIG_SETMASK, &s.outer, NULL);
 	return s.status;
 }

@@ -11,7 +11,6 @@
 #ifndef CHANCERY_SERVER_SUPERVISOR_H
 #define CHANCERY_SERVER_SUPERVISOR_H
 
-#include "base/secret.h"
 #include "keys/signer.h"
 
 enum { SUPERVISOR_RESTARTS = 5, SUPERVISOR_MINUTE_MS = 60000 };
@@ -19,6 +18,7 @@ enum { SUPERVISOR_RESTARTS = 5, SUPERVISOR_MINUTE_MS = 60000 };
 /* What the server holds of a signer, and the line to the supervisor. */
 struct server_channels {
 	int supervisor; /* poll it for reading: supervisor_channel_recv; -1 in what that returns */
+	int custody;	/* for broker_init (server/serve/broker.h); -1 in what that returns */
 	int control;
 	int signing[SIGNER_CHANNELS_MAX];
 	size_t count;
@@ -34,9 +34,13 @@ enum supervisor_event {
 };
 
 struct supervisor_options {
-	struct secret
-		*master; /* wiped in the server's child, and here when supervisor_run returns */
-	size_t workers;	 /* signing channels, 1 to SIGNER_CHANNELS_MAX */
+	/* Wiped in the server's child, and here when supervisor_run returns. */
+	struct signer_masters *masters;
+	/* Absolute paths of what the server may have opened or replaced; NULL: refused. */
+	const char *config_file;
+	const char *master_file;
+	bool master_ours; /* as master_key_read */
+	size_t workers;	  /* signing channels, 1 to SIGNER_CHANNELS_MAX */
 	/* Runs in the server's child, may run again in another child; its return value is the
 	 * status. The descriptors are its own. */
 	int (*server)(void *arg, const struct server_channels *channels);

@@ -64,6 +64,7 @@ static bool adopt(const struct received *r, uint32_t count, struct server_channe
 	if (count == 0 || count > SIGNER_CHANNELS_MAX || r->count != 1 + (size_t)count)
 		return false;
 	ret_channels->supervisor = -1;
+	ret_channels->custody = -1;
 	ret_channels->control = r->fds[0];
 	ret_channels->count = count;
 	memcpy(ret_channels->signing, r->fds + 1, count * sizeof(int));

@@ -82,6 +82,9 @@ struct config_source {
 	const char *const *sets; /* "section.key=value" */
 	size_t set_count;
 	const char *const *environ;
+	/* How the file is opened; NULL: open(). A descriptor, or -1 and errno. */
+	int (*open_file)(void *arg, const char *path);
+	void *open_arg;
 };
 
 struct config_fault {

@@ -233,11 +233,18 @@ static enum err read_open_file(struct drafts *d, int fd, struct str *ret_text)
 	return ERR_OK;
 }
 
+static int open_file(const struct drafts *d)
+{
+	if (d->source->open_file)
+		return d->source->open_file(d->source->open_arg, d->file);
+	return open(d->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
 /* Absence of the default file is no error: a container may be configured by its environment alone.
  */
 static enum err read_file(struct drafts *d, struct str *ret_text)
 {
-	int fd = open(d->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = open_file(d);
 	enum err e;
 
 	if (fd < 0 && errno == ENOENT && !d->source->file)

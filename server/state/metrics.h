@@ -47,6 +47,7 @@ struct metrics_gauges {
 		key_rotations_failed;
 	int64_t next_rotation_at, config_reloaded_at, started_at;
 	bool config_reload_ok;
+	bool confined;
 	struct {
 		struct str kid;
 		const char *alg, *state;

@@ -405,6 +405,10 @@ static void configuration(const struct metrics_gauges *g, struct buf *out)
 {
 	metrics_simple(out, "chancery_config_last_reload_successful", "gauge",
 		       "Was the last reload taken.", g->config_reload_ok ? 1 : 0);
+	metrics_simple(
+		out, "chancery_confined", "gauge",
+		"Is the server kept from the master key and from other processes by the kernel.",
+		g->confined ? 1 : 0);
 	metrics_simple(out, "chancery_config_last_reload_success_timestamp_seconds", "gauge",
 		       "When a configuration was taken last.",
 		       g->config_reloaded_at > 0 ? (uint64_t)g->config_reloaded_at : 0);

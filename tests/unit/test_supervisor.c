@@ -31,7 +31,7 @@ struct report {
 };
 
 static int reports[2];
-static struct secret master;
+static struct signer_masters masters;
 static pid_t supervisor;
 
 static void say(const struct report *r)
@@ -78,11 +78,11 @@ static bool answers(const struct server_channels *ch)
 	return good;
 }
 
-static bool is_zero(const struct secret *s)
+static bool is_zero(const struct signer_masters *m)
 {
-	static const struct secret zero;
+	static const struct signer_masters zero;
 
-	return secret_equal(s, &zero);
+	return memcmp(m, &zero, sizeof(zero)) == 0;
 }
 
 static void report_from(int from, const struct server_channels *ch)
@@ -91,7 +91,7 @@ static void report_from(int from, const struct server_channels *ch)
 		.from = (unsigned)from,
 		.server = getpid(),
 		.supervisor = getppid(),
-		.master_gone = is_zero(&master),
+		.master_gone = is_zero(&masters),
 		.signer_answers = answers(ch),
 	};
 
@@ -181,7 +181,7 @@ static void tell(void *arg, enum supervisor_event event, int64_t detail)
 static void run(int (*server)(void *, const struct server_channels *), bool events)
 {
 	const struct supervisor_options options = {
-		.master = &master,
+		.masters = &masters,
 		.workers = WORKERS,
 		.server = server,
 		.event = events ? tell : NULL,
@@ -192,7 +192,7 @@ static void run(int (*server)(void *, const struct server_channels *), bool even
 	if (supervisor == 0) {
 		int status = supervisor_run(&options);
 
-		_exit(is_zero(&master) ? status : 98);
+		_exit(is_zero(&masters) ? status : 98);
 	}
 }
 
@@ -219,7 +219,7 @@ static struct report first_server(void)
 static void up(void)
 {
 	ck_assert_int_eq(pipe(reports), 0);
-	memset(master.b, 7, sizeof(master.b));
+	masters = (struct signer_masters){ .present = { "thirty-two bytes, and no more of" } };
 	/* children that lose their supervisor come to us, so that we can see them end */
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
 }
