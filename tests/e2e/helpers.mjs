@@ -245,14 +245,21 @@ export class Server {
 
 	/* The child that listens, and the one that does not. */
 	children() {
-		const listening = (pid) => fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
+		const linked = (name) => {
 			try {
-				const target = fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
-				return this.listeners().has(target);
+				return fs.readlinkSync(name);
 			} catch {
-				return false;
+				return undefined;
 			}
-		});
+		};
+		const listening = (pid) => {
+			const ours = this.listeners();
+			try {
+				return fs.readdirSync(`/proc/${pid}/fd`).some((fd) => ours.has(linked(`/proc/${pid}/fd/${fd}`)));
+			} catch {
+				return false; /* it has just died */
+			}
+		};
 		const [, ...pids] = this.tree();
 		return { server: pids.find(listening), signer: pids.find((pid) => !listening(pid)) };
 	}
