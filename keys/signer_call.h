@@ -18,6 +18,11 @@ struct call {
 	struct buf text, more;
 };
 
+/* Answers one frame that came on `fd`; false: it is malformed, or of the other line. For the loop,
+ * and for the fuzzer in its place. */
+enum signer_line { LINE_NEITHER, LINE_CONTROL, LINE_CUSTODY };
+bool signer_control_frame(struct signer *s, int fd, enum signer_line line, struct str frame);
+
 /* What a sealed row is bound to; text holds it. */
 struct str call_context(char text[CONTEXT_MAX + 1], const char *format, ...) PRINTF_LIKE(2, 3);
 /* Sealed with a nonce of its own; fails into the buffer. */

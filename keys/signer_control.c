@@ -21,31 +21,31 @@ static enum err call_policy(struct call *c)
 	return table_policy(&c->s->table, c->in.data, c->in.head.number, c->in.head.value);
 }
 
-enum line { CONTROL = 1, CUSTODY };
-
 static const struct op {
 	enum err (*run)(struct call *c);
-	enum line line; /* 0: on neither */
+	enum signer_line line;
 	bool needs_root;
 	bool needs_alg;
 } ops[SIGNER_OP_COUNT] = {
-	[SIGNER_OP_PING] = { call_ping, CONTROL },
-	[SIGNER_OP_ROOT] = { call_root, CONTROL },
-	[SIGNER_OP_RESEAL_ROOT] = { call_reseal_root, CONTROL, .needs_root = true },
-	[SIGNER_OP_NEW_ROOT] = { call_new_root, CONTROL, .needs_root = true },
-	[SIGNER_OP_POLICY] = { call_policy, CONTROL },
-	[SIGNER_OP_DERIVE] = { call_derive, CONTROL, .needs_root = true },
-	[SIGNER_OP_GENERATE] = { call_generate, CONTROL, .needs_root = true, .needs_alg = true },
-	[SIGNER_OP_GENERATED] = { call_generated, CONTROL, .needs_root = true, .needs_alg = true },
-	[SIGNER_OP_IMPORT_KEY] = { call_import_key, CONTROL, .needs_root = true },
-	[SIGNER_OP_IMPORT] = { call_import, CONTROL, .needs_root = true, .needs_alg = true },
-	[SIGNER_OP_PROBE] = { call_probe, CONTROL, .needs_root = true, .needs_alg = true },
-	[SIGNER_OP_LOAD] = { call_load, CONTROL, .needs_root = true, .needs_alg = true },
-	[SIGNER_OP_ACTIVATE] = { call_activate, CONTROL, .needs_root = true },
-	[SIGNER_OP_BOUND] = { call_bound, CONTROL, .needs_root = true },
-	[SIGNER_OP_DROP] = { call_drop, CONTROL, .needs_root = true },
-	[SIGNER_OP_MASTER_NEXT] = { call_master_next, CUSTODY },
-	[SIGNER_OP_MASTER_COMMIT] = { call_master_commit, CUSTODY },
+	[SIGNER_OP_PING] = { call_ping, LINE_CONTROL },
+	[SIGNER_OP_ROOT] = { call_root, LINE_CONTROL },
+	[SIGNER_OP_RESEAL_ROOT] = { call_reseal_root, LINE_CONTROL, .needs_root = true },
+	[SIGNER_OP_NEW_ROOT] = { call_new_root, LINE_CONTROL, .needs_root = true },
+	[SIGNER_OP_POLICY] = { call_policy, LINE_CONTROL },
+	[SIGNER_OP_DERIVE] = { call_derive, LINE_CONTROL, .needs_root = true },
+	[SIGNER_OP_GENERATE] = { call_generate, LINE_CONTROL, .needs_root = true,
+				 .needs_alg = true },
+	[SIGNER_OP_GENERATED] = { call_generated, LINE_CONTROL, .needs_root = true,
+				  .needs_alg = true },
+	[SIGNER_OP_IMPORT_KEY] = { call_import_key, LINE_CONTROL, .needs_root = true },
+	[SIGNER_OP_IMPORT] = { call_import, LINE_CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_PROBE] = { call_probe, LINE_CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_LOAD] = { call_load, LINE_CONTROL, .needs_root = true, .needs_alg = true },
+	[SIGNER_OP_ACTIVATE] = { call_activate, LINE_CONTROL, .needs_root = true },
+	[SIGNER_OP_BOUND] = { call_bound, LINE_CONTROL, .needs_root = true },
+	[SIGNER_OP_DROP] = { call_drop, LINE_CONTROL, .needs_root = true },
+	[SIGNER_OP_MASTER_NEXT] = { call_master_next, LINE_CUSTODY },
+	[SIGNER_OP_MASTER_COMMIT] = { call_master_commit, LINE_CUSTODY },
 };
 
 static enum err run(struct call *c, const struct op *op)
@@ -70,7 +70,7 @@ static bool answer_call(int fd, const struct call *c, enum err e)
 	return signer_answer_send(fd, &answer);
 }
 
-static bool serve_frame(struct signer *s, int fd, enum line line, struct str frame)
+bool signer_control_frame(struct signer *s, int fd, enum signer_line line, struct str frame)
 {
 	struct call c = { .s = s };
 	bool sent;
@@ -87,7 +87,7 @@ static bool serve_frame(struct signer *s, int fd, enum line line, struct str fra
 }
 
 /* ERR_NOT_FOUND: it closed. ERR_SYNTAX: a malformed frame. */
-static enum err serve_one(struct signer *s, int fd, enum line line)
+static enum err serve_one(struct signer *s, int fd, enum signer_line line)
 {
 	char frame[SIGNER_FRAME_MAX];
 	size_t n;
@@ -95,7 +95,7 @@ static enum err serve_one(struct signer *s, int fd, enum line line)
 
 	if (!signer_frame_recv(fd, frame, sizeof(frame), 0, &n))
 		return ERR_NOT_FOUND;
-	good = serve_frame(s, fd, line, str_n(frame, n));
+	good = signer_control_frame(s, fd, line, str_n(frame, n));
 	wipe(frame, n); /* it may have been a master key */
 	return good ? ERR_OK : ERR_SYNTAX;
 }
@@ -111,14 +111,14 @@ bool signer_control_serve(struct signer *s, int control, int custody)
 				continue;
 			return false;
 		}
-		e = fds[1].revents ? serve_one(s, custody, CUSTODY) : ERR_OK;
+		e = fds[1].revents ? serve_one(s, custody, LINE_CUSTODY) : ERR_OK;
 		if (e == ERR_SYNTAX)
 			return false;
 		if (e == ERR_NOT_FOUND)
 			custody = -1; /* the supervisor is gone; the kernel tells us otherwise */
 		if (!fds[0].revents)
 			continue;
-		e = serve_one(s, control, CONTROL);
+		e = serve_one(s, control, LINE_CONTROL);
 		if (e)
 			return e == ERR_NOT_FOUND;
 	}

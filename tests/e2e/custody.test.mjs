@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Server, binary, until } from './helpers.mjs';
+import { Server, binary, makeCertificate, until } from './helpers.mjs';
 
 const reveal = path.join(path.dirname(binary), 'tests', 'reveal');
 const root = process.getuid() === 0;
@@ -70,6 +70,35 @@ for (const [name, expression] of [
 		assert.equal((await server.token(cc, shop)).status, 200);
 	});
 }
+
+/* As certbot does it: live/ holds links, each renewal is a new file in archive/ and the link turned over. */
+test('a_renewed_certificate_behind_a_link_is_taken', async () => {
+	const secure = await Server.make({ tls: true, start: false });
+	try {
+		const at = (...parts) => path.join(secure.folder, ...parts);
+		const renew = (n) => {
+			makeCertificate(secure.folder);
+			for (const part of ['certificate', 'key']) {
+				fs.copyFileSync(at(part === 'key' ? 'tls.key' : 'tls.pem'), at('archive', `${part}${n}`));
+				fs.rmSync(at('live', part), { force: true });
+				fs.symlinkSync(path.join('..', 'archive', `${part}${n}`), at('live', part));
+				secure.settings[`server.tls.${part}`] = at('live', part);
+			}
+			secure.ca = fs.readFileSync(at('ca.pem'));
+			secure.agent.destroy();
+		};
+		fs.mkdirSync(at('archive'));
+		fs.mkdirSync(at('live'));
+		renew(1);
+		await secure.start();
+		renew(2);
+		assert.equal(await secure.probe('/readyz'), 0, 'the old certificate is not of the new authority');
+		secure.child.kill('SIGHUP');
+		await until(async () => (await secure.probe('/readyz')) === 200, 'the new certificate');
+	} finally {
+		await secure.done();
+	}
+});
 
 /* ---- memory ---- */
 
