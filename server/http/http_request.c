@@ -17,7 +17,8 @@ static struct conn *conn_of(struct MHD_Connection *c)
 
 /* ---- answering ---- */
 
-/* The body is borrowed: it lives in the arena, or with the snapshot, until on_completed. */
+/* The body is borrowed: it lives in the arena, with the snapshot or in rq->large, until
+ * on_completed. */
 static struct MHD_Response *new_response(struct str body)
 {
 	return MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p,

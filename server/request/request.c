@@ -27,6 +27,7 @@ enum err request_begin(struct request *rq)
 
 void request_done(struct request *rq)
 {
+	buf_done(&rq->large);
 	json_free(rq->json_owned);
 	rq->json_owned = NULL;
 	rq->json = NULL;

@@ -28,7 +28,7 @@ struct header {
 struct response {
 	int status;
 	const char *content_type;
-	struct str body; /* arena, or held alive by rq->snapshot */
+	struct str body; /* arena, or held alive by rq->snapshot or rq->large */
 	struct header headers[RESPONSE_HEADERS_MAX];
 	size_t header_count;
 };
@@ -84,6 +84,8 @@ struct request {
 
 	/* the answer, or why not */
 	struct response response;
+	struct buf
+		large; /* heap, for an answer that would outgrow the arena; goes with the request */
 	enum err error;
 	char why[160];		 /* the first sentence; for our log */
 	const char *description; /* the admin API may tell more than the table: a constant or arena
@@ -107,7 +109,8 @@ struct request {
 /* Fills id, now, started_us and the snapshot; the rest of "where we are" is the caller's and stands
  * already. ERR_CRYPTO: no randomness. */
 MUST_CHECK enum err request_begin(struct request *rq);
-/* Gives back what the request holds: parsed JSON, client, snapshot. The arena is its owner's. */
+/* Gives back what the request holds: a large answer, parsed JSON, client, snapshot. The arena is
+ * its owner's. */
 void request_done(struct request *rq);
 
 /* Keeps the first sentence, returns `e`. The sentence never holds a secret. */

@@ -4,7 +4,13 @@
 #include "server/request/app.h"
 #include "server/request/gauges.h"
 
-enum { METADATA_MAX_AGE = 300, METRICS_MAX = 128 << 10 };
+enum {
+	METADATA_MAX_AGE = 300,
+	/* Each (listener, route, method) that was asked for is about 2 KiB of text for good, so
+	 * that this must hold all of them: our rows on each of their listeners, and every method on
+	 * paths that are none of ours. */
+	METRICS_MAX = 1 << 20,
+};
 
 /* RFC 9110 13.1.2: a list of validators, weak comparison, or "*". */
 static bool etag_matches(struct str header, const char *etag)
@@ -127,14 +133,13 @@ enum err ep_readyz(struct request *rq)
 enum err ep_metrics(struct request *rq)
 {
 	struct metrics_gauges *g = arena_new_of(rq->arena, struct metrics_gauges);
-	struct buf b;
 	struct str text;
 
 	if (!g || gauges_fill(rq, g))
 		return fail(rq, ERR_NOMEM, "no memory for metrics");
-	buf_init(&b, rq->arena, METRICS_MAX);
-	metrics_render(rq->app->metrics, g, &b);
-	if (buf_end(&b, &text))
+	buf_init(&rq->large, NULL, METRICS_MAX);
+	metrics_render(rq->app->metrics, g, &rq->large);
+	if (buf_end(&rq->large, &text))
 		return fail(rq, ERR_NOMEM, "no memory for metrics");
 	return respond_text(rq, 200, "text/plain; version=0.0.4; charset=utf-8", text);
 }

@@ -224,6 +224,40 @@ START_TEST(counters_follow_the_requests)
 }
 END_TEST
 
+/* As an installation that has been used for a while: every row on each of its listeners, and a
+ * stranger who tries every method on paths that do not exist. */
+static void ask_everything(struct flow *f)
+{
+	for (unsigned l = LISTENER_PUBLIC; l <= LISTENER_SOCKET; l <<= 1) {
+		struct metrics_shard *shard = metrics_shard(f->app.metrics);
+		struct request_labels labels = { .listener = l, .status = 200 };
+
+		ck_assert_ptr_nonnull(shard);
+		for (labels.route = 0; labels.route < route_count; labels.route++) {
+			labels.method = (unsigned)routes[labels.route].method;
+			if (routes[labels.route].listeners & l)
+				count_request(shard, &labels, 100);
+		}
+		labels.route = METRICS_NO_ROUTE;
+		for (labels.method = 0; labels.method < METHOD_COUNT; labels.method++)
+			count_request(shard, &labels, 100);
+	}
+}
+
+START_TEST(metrics_are_served_after_every_route_was_asked)
+{
+	struct flow *f = flow_new(NULL);
+	struct answer a;
+
+	ask_everything(f);
+	a = flow_send(f, &(struct ask){ .listener = LISTENER_ADMIN, .target = "/metrics" });
+	ck_assert_msg(a.status == 200, "status %d: %s", a.status, a.why);
+	ck_assert_ptr_nonnull(memmem(a.body.p, a.body.n, "process_start_time_seconds ",
+				     strlen("process_start_time_seconds ")));
+	flow_free(f);
+}
+END_TEST
+
 /* ---- folded refusals ---- */
 
 static void refuse_times(struct flow *f, int n, const char *subject, const char *address)
@@ -443,6 +477,7 @@ int main(void)
 		access_log_writes_what_its_option_says,
 		a_fault_of_ours_is_an_error_line_whatever_the_option,
 		counters_follow_the_requests,
+		metrics_are_served_after_every_route_was_asked,
 		refusals_become_one_row_per_subject_network_and_minute,
 		rolled_back_rows_are_written_by_the_next_one_and_none_twice,
 		a_flood_of_subjects_stays_bounded_and_counted,
