@@ -87,7 +87,7 @@ static enum err forbid_done(struct request *rq, enum err result)
 {
 	const struct audit_row *row = rq->state;
 
-	count_audit(rq->metrics, !result);
+	audit_count(rq, row, !result);
 	rq->description = row->reason.p;
 	return fail(rq, ERR_FORBIDDEN, "%s%s", row->reason.p,
 		    result ? " (audit row not written)" : "");
@@ -125,7 +125,7 @@ static enum err act_done(struct request *rq, enum err result)
 		return admin_forbid(rq, act->target, act->fault.detail.p);
 	if (result)
 		return admin_refuse(rq, result, &act->fault);
-	count_audit(rq->metrics, true);
+	audit_count(rq, &act->row, true);
 	return act->done(rq, act);
 }
 

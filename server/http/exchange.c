@@ -42,6 +42,7 @@ struct exchange *exchange_new(struct worker *w, enum listener listener, struct s
 	x->rq.signer = worker_signer(w);
 	x->rq.listener = listener;
 	x->rq.peer_uid = -1;
+	count_begun(x->rq.metrics, listener);
 	e = request_begin(&x->rq);
 	if (e)
 		refuse(x, fail(&x->rq, e, "no request id"), 0);
@@ -268,6 +269,7 @@ void exchange_free(struct exchange *x)
 
 	assert(!x->held && !x->bound);
 	uncount(x);
+	count_ended(x->rq.metrics, x->rq.listener);
 	request_done(&x->rq);
 	worker_arena_return(w, a);
 }

@@ -49,12 +49,17 @@ static void write_line(struct request *rq, int64_t micros)
 	log_end(b);
 }
 
+unsigned route_index(const struct request *rq)
+{
+	return rq->route ? (unsigned)(rq->route - routes) : METRICS_NO_ROUTE;
+}
+
 static void count(const struct request *rq, int64_t micros)
 {
 	const struct request_labels labels = {
 		.listener = rq->listener,
 		.method = rq->method,
-		.route = rq->route ? (unsigned)(rq->route - routes) : METRICS_NO_ROUTE,
+		.route = route_index(rq),
 		.status = rq->response.status,
 	};
 

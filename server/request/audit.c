@@ -42,6 +42,11 @@ const char *audit_name(enum audit_event e)
 	return (unsigned)e < AUDIT_EVENT_COUNT && names[e] ? names[e] : "unknown";
 }
 
+const char *const *audit_names(void)
+{
+	return names;
+}
+
 /* The admin API's caller, else the client that authenticated, else nobody we know. */
 static struct str actor_of(struct request *rq)
 {
@@ -77,6 +82,30 @@ void audit_fill(struct request *rq, enum audit_event event, const char *outcome,
 		.reason = str_z(rq->why),
 		.count = 1,
 	};
+}
+
+static unsigned event_of(const struct audit_row *row)
+{
+	unsigned e = 0;
+
+	while (e < AUDIT_EVENT_COUNT && !str_equal_z(row->event, names[e]))
+		e++;
+	return e < AUDIT_EVENT_COUNT ? e : METRICS_NO_TYPE;
+}
+
+static enum audit_outcome outcome_of(const struct audit_row *row)
+{
+	if (str_equal(row->outcome, STR("denied")))
+		return AUDIT_DENIED;
+	return str_equal(row->outcome, STR("ended")) ? AUDIT_ENDED : AUDIT_OK;
+}
+
+void audit_count(struct request *rq, const struct audit_row *row, bool written)
+{
+	if (written)
+		count_audit_event(rq->metrics, event_of(row), outcome_of(row));
+	else
+		count_audit_error(rq->metrics, event_of(row));
 }
 
 /* ---- folding ---- */
@@ -197,8 +226,10 @@ void audit_refused(struct request *rq, enum audit_event event, struct str subjec
 		.now = rq->now,
 	};
 
-	if (rq->app->refusals)
-		audit_fold(rq->app->refusals, &r);
+	if (!rq->app->refusals)
+		return;
+	audit_fold(rq->app->refusals, &r);
+	count_audit_event(rq->metrics, event, AUDIT_DENIED);
 }
 
 static bool is_due(const struct fold *fold, int64_t now, bool all)

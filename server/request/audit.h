@@ -36,10 +36,15 @@ enum audit_event {
 	AUDIT_EVENT_COUNT
 };
 const char *audit_name(enum audit_event e);
+/* All of them, by event: AUDIT_EVENT_COUNT. For the metrics. */
+const char *const *audit_names(void);
 
 /* A row about this request: actor, address and request id filled in; strings are the arena's. */
 void audit_fill(struct request *rq, enum audit_event event, const char *outcome, struct str target,
 		struct audit_row *ret_row);
+
+/* Counts a row that audit_fill made, once it is known whether it stands in the database. */
+void audit_count(struct request *rq, const struct audit_row *row, bool written);
 
 /* Refusals folded: a stranger who guesses a thousand passwords makes one row a minute, not a
  * thousand. A bounded table, thread-safe; the housekeeper writes the rows of minutes that have

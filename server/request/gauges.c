@@ -1,6 +1,7 @@
 /* Collects the values that are states and not counts. Nothing here is on the path of a token. */
 #include "server/request/gauges.h"
 
+#include "server/request/audit.h"
 #include "server/request/router.h"
 #include "server/token/token.h"
 
@@ -90,6 +91,8 @@ enum err gauges_fill(struct request *rq, struct metrics_gauges *ret_gauges)
 	g->config_reloaded_at = atomic_load(&app->config_reloaded_at);
 	g->confined = app->confined;
 	g->config_reload_ok = atomic_load(&app->config_reload_ok);
+	g->audit_types = audit_names();
+	g->audit_type_count = AUDIT_EVENT_COUNT;
 	fill_lanes(app, g);
 	fill_keys(rq, g);
 	e = route_names(rq, g);

@@ -33,6 +33,8 @@ struct route {
 
 extern const struct route routes[];
 extern const size_t route_count;
+/* Index of the request's row, for the metrics; METRICS_NO_ROUTE before there is one. */
+unsigned route_index(const struct request *rq);
 
 /* Patterns of the public listener live below the issuer's path, except health. The two metadata
  * documents are also found in RFC 8414 3.1's form, with the path at the end. {} segments are

@@ -48,8 +48,12 @@ static void record(struct housekeeper *h, enum audit_event event, const char *ou
 	};
 	enum err e = office_write(h->office, put_row, &r);
 
-	if (e)
-		complain(h, "audit row could not be written", e);
+	if (!e) {
+		count_audit_event(h->metrics, event, AUDIT_OK);
+		return;
+	}
+	count_audit_error(h->metrics, event);
+	complain(h, "audit row could not be written", e);
 }
 
 /* ---- duties ---- */
@@ -194,10 +198,12 @@ static void flush_refusals(struct housekeeper *h, bool all)
 	if (!all && !audit_fold_due(f.folder, f.now))
 		return;
 	e = office_write(h->office, write_fold, &f);
-	if (e)
-		complain(h, "refusals could not be recorded", e);
-	else
+	if (!e) {
 		audit_fold_written(f.folder);
+		return;
+	}
+	count_audit_error(h->metrics, METRICS_NO_TYPE);
+	complain(h, "refusals could not be recorded", e);
 }
 
 /* A revocation was stored, and there was no memory to enter it; until this succeeds no token is

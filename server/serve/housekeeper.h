@@ -9,11 +9,12 @@
 struct housekeeper {
 	struct office *office;
 	struct listeners *listeners;
-	struct config_source source; /* for SIGHUP */
-	int signals;		     /* signalfd: TERM, INT, HUP */
-	int supervisor;		     /* new signer channels come here */
-	bool unpublished;	     /* the keyring has a view that no snapshot has yet */
-	bool asked;		     /* for another signer; until it comes */
+	struct metrics_shard *metrics; /* this thread's; may be NULL */
+	struct config_source source;   /* for SIGHUP */
+	int signals;		       /* signalfd: TERM, INT, HUP */
+	int supervisor;		       /* new signer channels come here */
+	bool unpublished;	       /* the keyring has a view that no snapshot has yet */
+	bool asked;		       /* for another signer; until it comes */
 	/* monotonic seconds of the next turn of each duty */
 	int64_t next_tend, next_minute;
 };

@@ -128,10 +128,12 @@ static unsigned hash_threads(void)
 static enum err start_lanes(struct office *o)
 {
 	const char *path = o->config->storage.path.p;
-	struct pool_options hash = { "hash", hash_threads(), HASH_QUEUE_MAX, HASH_NICE, path };
+	struct pool_options hash = {
+		"hash", hash_threads(), HASH_QUEUE_MAX, HASH_NICE, path, NULL
+	};
 	struct pool_options blocking = { "blocking", BLOCKING_THREADS, BLOCKING_QUEUE_MAX, 0,
-					 path };
-	enum err e = writer_start(path, &o->env, &o->app.writer);
+					 path,	     o->app.metrics };
+	enum err e = writer_start(path, &o->env, o->app.metrics, &o->app.writer);
 
 	if (!e)
 		e = pool_start(&hash, &o->env, &o->app.hash);

@@ -100,6 +100,7 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 		.source = s->options->source,
 		.signals = in->signals,
 		.supervisor = channels->supervisor,
+		.metrics = metrics_shard(o->app.metrics),
 	};
 
 	if (listeners_open(o, channels, in->socket, &listeners, &fault)) {

@@ -27,6 +27,13 @@ const struct bounds bounds_password = {
 	{ "0.01", "0.02", "0.05", "0.1", "0.25", "0.5", "1", "2" },
 };
 
+const struct bounds bounds_db = {
+	13,
+	{ 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000 },
+	{ "0.00005", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025",
+	  "0.05", "0.1", "0.25", "1" },
+};
+
 const int metrics_codes[] = {
 	200, 201, 202, 204, 304, 400, 401, 403, 404, 405,
 	409, 412, 413, 414, 415, 422, 429, 431, 500, 503,
@@ -34,6 +41,10 @@ const int metrics_codes[] = {
 const size_t metrics_code_count = sizeof(metrics_codes) / sizeof(*metrics_codes);
 _Static_assert(sizeof(metrics_codes) / sizeof(*metrics_codes) < CODES_MAX,
 	       "one is kept for the others");
+
+const enum err metrics_db_classes[DB_CLASSES_COUNTED] = {
+	ERR_BUSY, ERR_FULL, ERR_IO, ERR_CORRUPT, ERR_UNAVAILABLE,
+};
 
 enum err metrics_new(struct metrics **ret_metrics)
 {
@@ -199,16 +210,72 @@ void count_revocation(struct metrics_shard *s, bool refresh)
 		add(&s->cells[CELL_REVOCATIONS + (refresh ? 1 : 0)], 1);
 }
 
-void count_rate_limited(struct metrics_shard *s)
+void count_rate_limited(struct metrics_shard *s, unsigned route, enum rate_reason reason)
+{
+	const unsigned row = route < ROUTES_COUNTED ? route : ROUTES_COUNTED - 1;
+
+	if (s)
+		add(&s->cells[CELL_RATE_LIMITED + row * RATE_REASONS + reason], 1);
+}
+
+static unsigned type_index(unsigned type)
+{
+	return type < AUDIT_TYPES_COUNTED ? type : AUDIT_TYPES_COUNTED - 1;
+}
+
+void count_audit_event(struct metrics_shard *s, unsigned type, enum audit_outcome outcome)
 {
 	if (s)
-		add(&s->cells[CELL_RATE_LIMITED], 1);
+		add(&s->cells[CELL_AUDIT + type_index(type) * AUDIT_OUTCOMES + outcome], 1);
+}
+
+void count_audit_error(struct metrics_shard *s, unsigned type)
+{
+	if (s)
+		add(&s->cells[CELL_AUDIT_ERRORS + type_index(type)], 1);
 }
 
 void count_audit(struct metrics_shard *s, bool ok)
 {
+	if (ok)
+		count_audit_event(s, METRICS_NO_TYPE, AUDIT_OK);
+	else
+		count_audit_error(s, METRICS_NO_TYPE);
+}
+
+void count_db(struct metrics_shard *s, enum db_op op, int64_t micros)
+{
 	if (s)
-		add(&s->cells[ok ? CELL_AUDIT : CELL_AUDIT_ERRORS], 1);
+		observe(&s->db[op], &bounds_db, micros);
+}
+
+void count_db_result(struct metrics_shard *s, enum err result)
+{
+	size_t i = 0;
+
+	while (i < DB_CLASSES_COUNTED && metrics_db_classes[i] != result)
+		i++;
+	if (s && i < DB_CLASSES_COUNTED)
+		add(&s->cells[CELL_DB_ERRORS + i], 1);
+}
+
+static size_t listener_index(unsigned listener)
+{
+	if (listener == LISTENER_PUBLIC)
+		return 0;
+	return listener == LISTENER_ADMIN ? 1 : 2;
+}
+
+void count_begun(struct metrics_shard *s, unsigned listener)
+{
+	if (s)
+		add(&s->in_flight[listener_index(listener)], 1);
+}
+
+void count_ended(struct metrics_shard *s, unsigned listener)
+{
+	if (s)
+		add(&s->in_flight[listener_index(listener)], UINT64_MAX); /* minus one */
 }
 
 void count_jwks(struct metrics_shard *s, bool not_modified)

@@ -31,8 +31,24 @@ void count_password(struct metrics_shard *s, bool ok, int64_t micros);
 void count_sign(struct metrics_shard *s, unsigned alg, bool ok, int64_t micros);
 void count_introspection(struct metrics_shard *s, bool active);
 void count_revocation(struct metrics_shard *s, bool refresh);
-void count_rate_limited(struct metrics_shard *s);
+/* What was tried too often. */
+enum rate_reason { RATE_PASSWORD, RATE_CLIENT_SECRET, RATE_REFRESH_REPEAT, RATE_REASONS };
+void count_rate_limited(struct metrics_shard *s, unsigned route, enum rate_reason reason);
+/* `type` is an index into the gauges' audit_types; METRICS_NO_TYPE. audit_count() knows it. */
+enum audit_outcome { AUDIT_OK, AUDIT_DENIED, AUDIT_ENDED, AUDIT_OUTCOMES };
+enum { METRICS_NO_TYPE = 0xffff };
+void count_audit_event(struct metrics_shard *s, unsigned type, enum audit_outcome outcome);
+void count_audit_error(struct metrics_shard *s, unsigned type);
+/* For a row whose type the caller does not tell: counted as "other". */
 void count_audit(struct metrics_shard *s, bool ok);
+/* Work on the database: one task on a reader, or one transaction of the writer from its begin until
+ * it is on the disk. Only faults of the database count as errors. */
+enum db_op { DB_OP_READ, DB_OP_WRITE, DB_OPS };
+void count_db(struct metrics_shard *s, enum db_op op, int64_t micros);
+void count_db_result(struct metrics_shard *s, enum err result);
+/* A request has begun, or its memory is given back; by the same thread. */
+void count_begun(struct metrics_shard *s, unsigned listener);
+void count_ended(struct metrics_shard *s, unsigned listener);
 void count_jwks(struct metrics_shard *s, bool not_modified);
 void count_http_refused(struct metrics_shard *s); /* refused below us by the HTTP library */
 void count_probe(struct metrics_shard *s, unsigned verdict); /* enum probe_verdict */
@@ -58,6 +74,8 @@ struct metrics_gauges {
 	size_t route_count;
 	const char *const *grants;
 	size_t grant_count;
+	const char *const *audit_types;
+	size_t audit_type_count;
 };
 /* Prometheus text format 0.0.4. The buffer's own state tells whether it fitted. */
 void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct buf *out);

@@ -24,6 +24,26 @@ static const char *error_value(const struct metrics_gauges *g, size_t i)
 	return err_name((enum err)(ERR_WIRE + 1 + i));
 }
 
+static const char *route_value(const struct metrics_gauges *g, size_t i)
+{
+	if (i < g->route_count && i < ROUTES_COUNTED - 1)
+		return g->routes[i];
+	return i == ROUTES_COUNTED - 1 ? "none" : NULL;
+}
+
+static const char *audit_value(const struct metrics_gauges *g, size_t i)
+{
+	if (i < g->audit_type_count && i < AUDIT_TYPES_COUNTED - 1)
+		return g->audit_types[i];
+	return i == AUDIT_TYPES_COUNTED - 1 ? "other" : NULL;
+}
+
+static const char *db_class_value(const struct metrics_gauges *g, size_t i)
+{
+	(void)g;
+	return err_name(metrics_db_classes[i]);
+}
+
 static const char *alg_value(const struct metrics_gauges *g, size_t i)
 {
 	(void)g;
@@ -43,6 +63,8 @@ VALUES(outcome_value, "failure", "success")
 VALUES(jwks_value, "full", "304")
 VALUES(active_value, "false", "true")
 VALUES(probe_value, "holds", "lacks", "failed")
+VALUES(reason_value, "password", "client_secret", "refresh_repeat")
+VALUES(audit_outcome_value, "ok", "denied", "ended")
 
 #define NO_LABEL { NULL, 1, NULL }
 
@@ -87,13 +109,26 @@ const struct family metrics_families[FAMILY_COUNT] = {
 				 CELL_REVOCATIONS,
 				 { "token", 2, token_value },
 				 NO_LABEL },
-	[FAMILY_RATE_LIMITED] = { "chancery_rate_limited_total", "Requests answered 429.",
-				  CELL_RATE_LIMITED, NO_LABEL, NO_LABEL },
-	[FAMILY_AUDIT] = { "chancery_audit_events_total", "Audit rows written.", CELL_AUDIT,
-			   NO_LABEL, NO_LABEL },
+	[FAMILY_RATE_LIMITED] = { "chancery_rate_limited_total",
+				  "Requests answered 429.",
+				  CELL_RATE_LIMITED,
+				  { "route", ROUTES_COUNTED, route_value },
+				  { "reason", RATE_REASONS, reason_value } },
+	[FAMILY_AUDIT] = { "chancery_audit_events_total",
+			   "Audit events; those that share a row count singly.",
+			   CELL_AUDIT,
+			   { "type", AUDIT_TYPES_COUNTED, audit_value },
+			   { "outcome", AUDIT_OUTCOMES, audit_outcome_value } },
 	[FAMILY_AUDIT_ERRORS] = { "chancery_audit_write_errors_total",
-				  "Audit rows that could not be written.", CELL_AUDIT_ERRORS,
-				  NO_LABEL, NO_LABEL },
+				  "Audit rows that could not be written.",
+				  CELL_AUDIT_ERRORS,
+				  { "type", AUDIT_TYPES_COUNTED, audit_value },
+				  NO_LABEL },
+	[FAMILY_DB_ERRORS] = { "chancery_db_errors_total",
+			       "Work on the database that ended in a fault of it.",
+			       CELL_DB_ERRORS,
+			       { "class", DB_CLASSES_COUNTED, db_class_value },
+			       NO_LABEL },
 	[FAMILY_HTTP_REFUSED] = { "chancery_http_malformed_total",
 				  "Requests refused by the HTTP library before they had a route.",
 				  CELL_HTTP_REFUSED, NO_LABEL, NO_LABEL },
@@ -277,7 +312,40 @@ static void sign_histogram(struct metrics *m, struct buf *out)
 	}
 }
 
+static void db_histogram(struct metrics *m, struct buf *out)
+{
+	static const char *const labels[DB_OPS] = { "op=\"read\"", "op=\"write\"" };
+
+	head(out, "chancery_db_query_duration_seconds", "histogram",
+	     "Time of one task on a reader, or of one transaction until it is on the disk.");
+	for (size_t op = 0; op < DB_OPS; op++) {
+		struct sums sums = { .requests = 0 };
+
+		for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next)
+			sum_histogram(&sums, &s->db[op]);
+		histogram(out, "chancery_db_query_duration_seconds", str_z(labels[op]), &bounds_db,
+			  &sums);
+	}
+}
+
 /* ---- requests ---- */
+
+static void in_flight(struct metrics *m, struct buf *out)
+{
+	static const enum listener listeners[LISTENERS_COUNTED] = { LISTENER_PUBLIC, LISTENER_ADMIN,
+								    LISTENER_SOCKET };
+	const char *name = "chancery_http_requests_in_flight";
+
+	head(out, name, "gauge", "Requests that have begun and are not answered.");
+	for (size_t i = 0; i < LISTENERS_COUNTED; i++) {
+		uint64_t sum = 0;
+
+		for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next)
+			sum += load(&s->in_flight[i]);
+		buf_fmt(out, "%s{listener=\"%s\"}", name, listener_name(listeners[i]));
+		u64(out, sum);
+	}
+}
 
 typedef void series_writer(struct buf *out, struct str labels, const struct sums *sums);
 
@@ -422,10 +490,12 @@ void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct bu
 {
 	configuration(g, out);
 	requests(m, g, out);
+	in_flight(m, out);
 	for (size_t i = 0; i < FAMILY_COUNT; i++)
 		family(m, g, &metrics_families[i], out);
 	password_histogram(m, out);
 	sign_histogram(m, out);
+	db_histogram(m, out);
 	lanes(g, out);
 	keys(g, out);
 	rotations(g, out);

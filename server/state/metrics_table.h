@@ -18,6 +18,10 @@ enum {
 	AUTH_METHODS_COUNTED = 4, /* enum auth_method */
 	PROBES_COUNTED = 3,	  /* enum probe_verdict */
 	ERRORS_COUNTED = ERR_COUNT - ERR_WIRE - 1,
+	ROUTES_COUNTED = 64,	  /* by cells; the last stands for "none" and what is beyond */
+	AUDIT_TYPES_COUNTED = 48, /* the last stands for "other" */
+	LISTENERS_COUNTED = 3,
+	DB_CLASSES_COUNTED = 5,
 	BUCKETS_MAX = 14, /* without +Inf */
 	SERIES_MAX = 128, /* (listener, route, method) that one thread has seen */
 	CODES_MAX = 24,
@@ -35,6 +39,7 @@ enum family_id {
 	FAMILY_RATE_LIMITED,
 	FAMILY_AUDIT,
 	FAMILY_AUDIT_ERRORS,
+	FAMILY_DB_ERRORS,
 	FAMILY_HTTP_REFUSED,
 	FAMILY_PROBES,
 	FAMILY_COUNT
@@ -64,9 +69,10 @@ enum {
 	CELL_INTROSPECTIONS = CELL_JWKS + 2,
 	CELL_REVOCATIONS = CELL_INTROSPECTIONS + 2,
 	CELL_RATE_LIMITED = CELL_REVOCATIONS + 2,
-	CELL_AUDIT = CELL_RATE_LIMITED + 1,
-	CELL_AUDIT_ERRORS = CELL_AUDIT + 1,
-	CELL_HTTP_REFUSED = CELL_AUDIT_ERRORS + 1,
+	CELL_AUDIT = CELL_RATE_LIMITED + ROUTES_COUNTED * RATE_REASONS,
+	CELL_AUDIT_ERRORS = CELL_AUDIT + AUDIT_TYPES_COUNTED * AUDIT_OUTCOMES,
+	CELL_DB_ERRORS = CELL_AUDIT_ERRORS + AUDIT_TYPES_COUNTED,
+	CELL_HTTP_REFUSED = CELL_DB_ERRORS + DB_CLASSES_COUNTED,
 	CELL_PROBES = CELL_HTTP_REFUSED + 1,
 	CELL_COUNT = CELL_PROBES + PROBES_COUNTED
 };
@@ -76,7 +82,7 @@ struct bounds {
 	int64_t micros[BUCKETS_MAX];
 	const char *text[BUCKETS_MAX]; /* seconds, as `le` says them */
 };
-extern const struct bounds bounds_request, bounds_sign, bounds_password;
+extern const struct bounds bounds_request, bounds_sign, bounds_password, bounds_db;
 
 struct histogram {
 	_Atomic uint64_t
@@ -88,6 +94,9 @@ struct histogram {
 extern const int metrics_codes[];
 extern const size_t metrics_code_count;
 
+/* Results that are faults of the database, in the order of their cells. */
+extern const enum err metrics_db_classes[DB_CLASSES_COUNTED];
+
 struct series {
 	_Atomic uint64_t codes[CODES_MAX];
 	struct histogram duration;
@@ -96,7 +105,8 @@ struct series {
 struct metrics_shard {
 	struct metrics_shard *next; /* set before the shard is reachable */
 	_Atomic uint64_t cells[CELL_COUNT];
-	struct histogram password, sign[ALG_COUNT];
+	struct histogram password, sign[ALG_COUNT], db[DB_OPS];
+	_Atomic uint64_t in_flight[LISTENERS_COUNTED];
 	_Atomic size_t series_count; /* released after the key is written */
 	uint32_t keys[SERIES_MAX];
 	struct series series[SERIES_MAX];

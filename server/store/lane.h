@@ -11,6 +11,8 @@
 #include "server/store/db.h"
 #include "server/state/env.h"
 
+struct metrics;
+
 enum lane { LANE_WRITER, LANE_HASH, LANE_BLOCKING, LANE_COUNT };
 
 struct lane_ctx {
@@ -33,7 +35,8 @@ struct task {
 
 /* The writer: group commit. */
 struct writer;
-MUST_CHECK enum err writer_start(const char *path, const struct env *env,
+/* Its transactions are counted in `metrics`; NULL: nowhere. */
+MUST_CHECK enum err writer_start(const char *path, const struct env *env, struct metrics *metrics,
 				 struct writer **ret_writer);
 /* ERR_BUSY: queue full; ERR_UNAVAILABLE: stopping, or an fsync failed once and writing has ended.
  */
@@ -54,7 +57,8 @@ struct pool_options {
 	unsigned threads;
 	unsigned queue_max;
 	int nice;
-	const char *db_path; /* NULL: no reader */
+	const char *db_path;	 /* NULL: no reader */
+	struct metrics *metrics; /* where its tasks are counted as reads; NULL: nowhere */
 };
 MUST_CHECK enum err pool_start(const struct pool_options *options, const struct env *env,
 			       struct pool **ret_pool);

@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "server/state/metrics.h"
 #include "server/store/lane_queue.h"
 
 struct pool_thread {
 	struct pool *pool;
 	pthread_t thread;
 	struct lane_ctx ctx;
+	struct metrics_shard *metrics;
 };
 
 struct pool {
@@ -25,6 +27,18 @@ struct pool {
 	struct pool_thread threads[];
 };
 
+static void run(struct pool_thread *t, struct task *task)
+{
+	const int64_t began = t->ctx.env->monotonic(t->ctx.env);
+
+	task->result = task->run(&t->ctx, task->arg);
+	if (t->ctx.db)
+		db_rollback(t->ctx.db); /* what was left open would show the next task the past */
+	count_db(t->metrics, DB_OP_READ, t->ctx.env->monotonic(t->ctx.env) - began);
+	count_db_result(t->metrics, task->result);
+	task->done(task);
+}
+
 static void *pool_main(void *arg)
 {
 	struct pool_thread *t = arg;
@@ -33,13 +47,8 @@ static void *pool_main(void *arg)
 	/* Linux keeps niceness per thread; a kernel that refuses it only makes hashing compete */
 	if (t->pool->nice)
 		(void)!setpriority(PRIO_PROCESS, (id_t)gettid(), t->pool->nice);
-	while (lane_queue_take(&t->pool->queue, &task, 1) > 0) {
-		task->result = task->run(&t->ctx, task->arg);
-		if (t->ctx.db)
-			db_rollback(t->ctx.db); /* what was left open would show the next task the
-						   past */
-		task->done(task);
-	}
+	while (lane_queue_take(&t->pool->queue, &task, 1) > 0)
+		run(t, task);
 	return NULL;
 }
 
@@ -94,6 +103,8 @@ enum err pool_start(const struct pool_options *options, const struct env *env,
 	for (unsigned i = 0; i < p->count; i++) {
 		p->threads[i].pool = p;
 		p->threads[i].ctx.env = env;
+		if (options->metrics)
+			p->threads[i].metrics = metrics_shard(options->metrics);
 	}
 	if (options->db_path)
 		e = open_readers(p, options->db_path);

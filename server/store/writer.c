@@ -19,6 +19,7 @@
 
 #include "base/fault.h"
 #include "base/limits.h"
+#include "server/state/metrics.h"
 #include "server/store/lane_queue.h"
 
 enum {
@@ -38,6 +39,7 @@ struct writer {
 	struct lane_queue queue;
 	struct lane_ctx ctx;
 	pthread_t thread;
+	struct metrics_shard *metrics; /* the writer's thread only */
 	struct mover mover;
 	int64_t log_pages; /* after the last group; the writer's thread only, like the next two */
 	int64_t move_at;   /* wake the mover at this length */
@@ -146,13 +148,16 @@ static void run_group(struct writer *w, struct task *const *tasks, size_t n)
 	}
 }
 
-static void count(struct writer *w, struct task *const *tasks, size_t n)
+static void count(struct writer *w, struct task *const *tasks, size_t n, int64_t micros)
 {
+	count_db(w->metrics, DB_OP_WRITE, micros);
 	atomic_fetch_add(&w->batches, 1);
 	atomic_fetch_add(&w->operations, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		count_db_result(w->metrics, tasks[i]->result);
 		if (tasks[i]->result)
 			atomic_fetch_add(&w->failures, 1);
+	}
 }
 
 /* ---- the log ---- */
@@ -249,12 +254,14 @@ static void *writer_main(void *arg)
 	size_t n;
 
 	while ((n = lane_queue_take(&w->queue, tasks, WRITER_BATCH_MAX)) > 0) {
+		const int64_t began = w->ctx.env->monotonic(w->ctx.env);
+
 		if (atomic_load(&w->failed))
 			answer_all(tasks, n, ERR_UNAVAILABLE);
 		else
 			run_group(w, tasks, n);
 		(void)FAILPOINT("writer.committed");
-		count(w, tasks, n);
+		count(w, tasks, n, w->ctx.env->monotonic(w->ctx.env) - began);
 		for (size_t i = 0; i < n; i++)
 			tasks[i]->done(tasks[i]);
 		watch_log(w);
@@ -292,7 +299,8 @@ static enum err start_threads(struct writer *w)
 	return e;
 }
 
-enum err writer_start(const char *path, const struct env *env, struct writer **ret_writer)
+enum err writer_start(const char *path, const struct env *env, struct metrics *metrics,
+		      struct writer **ret_writer)
 {
 	AUTO(writer, w) = calloc(1, sizeof(*w));
 	enum err e;
@@ -304,6 +312,7 @@ enum err writer_start(const char *path, const struct env *env, struct writer **r
 	pthread_cond_init(&w->mover.wake, NULL);
 	pthread_cond_init(&w->mover.idle, NULL);
 	w->ctx.env = env;
+	w->metrics = metrics ? metrics_shard(metrics) : NULL;
 	w->move_at = LOG_STEP;
 	w->take_turn_at = LOG_PATIENCE;
 	e = db_open(path, DB_WRITE, false, &w->ctx.db);

@@ -8,6 +8,7 @@
 
 #include "oauth/basic.h"
 #include "server/request/app.h"
+#include "server/request/router.h"
 
 enum { CLIENT_SECRET_MAC_LEN = 32 };
 
@@ -182,7 +183,7 @@ static enum err check_slow(struct request *rq, struct presented *p)
 		return refuse(rq, "secret too long");
 	/* reserved before hashing: parallel guesses cannot outrun the counter (CVE-2024-4629) */
 	if (attempts_reserve(rq->app->attempts, name, rq->address, &rq->retry_after)) {
-		count_rate_limited(rq->metrics);
+		count_rate_limited(rq->metrics, route_index(rq), RATE_CLIENT_SECRET);
 		return fail(rq, ERR_RATE_LIMITED, "too many wrong secrets for this client");
 	}
 	e = park(rq, LANE_HASH, match_slow, rq, after_slow);

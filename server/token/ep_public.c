@@ -6,10 +6,9 @@
 
 enum {
 	METADATA_MAX_AGE = 300,
-	/* Each (listener, route, method) that was asked for is about 2 KiB of text for good, so
-	 * that this must hold all of them: our rows on each of their listeners, and every method on
-	 * paths that are none of ours. */
-	METRICS_MAX = 1 << 20,
+	/* Each (listener, route, method) that was asked for is about 2 KiB of text for good, and a
+	 * stranger may ask for all of them. */
+	METRICS_MAX = 4 << 20,
 };
 
 /* RFC 9110 13.1.2: a list of validators, weak comparison, or "*". */

@@ -40,6 +40,7 @@ static enum err after_end(struct request *rq, enum err result)
 		return fail(rq, result, "the revocation could not be stored");
 	if (!r->ended)
 		return done(rq); /* unknown, another client's, or ended before */
+	audit_count(rq, &r->audit, true);
 	rq->log_subject = r->login.user_id;
 	if (revoke_login_now(rq, &r->login))
 		return fail(rq, ERR_UNAVAILABLE, "no memory to revoke a login");
@@ -69,6 +70,7 @@ static enum err after_token(struct request *rq, enum err result)
 
 	if (result)
 		return fail(rq, result, "the revocation could not be stored");
+	audit_count(rq, &r->audit, true);
 	if (revoked_add(rq->app->revoked, &r->entry))
 		return fail(rq, ERR_UNAVAILABLE, "no memory to revoke a token");
 	count_revocation(rq->metrics, false);

@@ -8,6 +8,7 @@
 
 #include "server/request/app.h"
 #include "server/request/audit.h"
+#include "server/request/router.h"
 #include "server/store/gate.h"
 #include "server/store/lists.h"
 #include "server/token/token.h"
@@ -123,7 +124,7 @@ enum err grant_password(struct request *rq)
 		return e;
 	a->issue.refresh = list_has(rq->client->grants, STR("refresh_token"));
 	if (attempts_reserve(rq->app->attempts, a->counter, rq->address, &rq->retry_after)) {
-		count_rate_limited(rq->metrics);
+		count_rate_limited(rq->metrics, route_index(rq), RATE_PASSWORD);
 		e = fail(rq, ERR_RATE_LIMITED,
 			 "too many wrong passwords for this user and network");
 		audit_refused(rq, AUDIT_LOGIN_REFUSED, STR("delayed"));

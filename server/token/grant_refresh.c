@@ -8,6 +8,7 @@
 
 #include "server/request/app.h"
 #include "server/request/audit.h"
+#include "server/request/router.h"
 #include "server/token/refresh.h"
 #include "server/token/token.h"
 
@@ -38,8 +39,11 @@ static enum err swap(struct lane_ctx *ctx, void *arg)
 }
 
 /* The login has been ended in the store; its access tokens must be dead before anybody is told. */
-static enum err ended(struct request *rq, const struct login *login, const char *why)
+static enum err ended(struct request *rq, const struct refreshing *r, const char *why)
 {
+	const struct login *login = &r->out.login;
+
+	audit_count(rq, &r->audit, true);
 	if (revoke_login_now(rq, login))
 		return fail(rq, ERR_UNAVAILABLE, "no memory to revoke a login");
 	rq->log_subject = login->user_id;
@@ -76,11 +80,12 @@ static enum err after_swap(struct request *rq, enum err result)
 	case REFRESH_REPEATED:
 		return issue_again(rq, r);
 	case REFRESH_REUSED:
-		return ended(rq, &r->out.login, "refresh token was used before: login ended");
+		return ended(rq, r, "refresh token was used before: login ended");
 	case REFRESH_AHEAD:
-		return ended(rq, &r->out.login, "refresh token of the future: login ended");
+		return ended(rq, r, "refresh token of the future: login ended");
 	case REFRESH_TOO_MANY:
 		rq->retry_after = 1;
+		count_rate_limited(rq->metrics, route_index(rq), RATE_REFRESH_REPEAT);
 		return fail(rq, ERR_RATE_LIMITED, "too many repeats of one refresh token");
 	case REFRESH_SUBJECT:
 		return fail(rq, ERR_INVALID_GRANT, "client or user may not receive tokens now");

@@ -140,6 +140,7 @@ static enum err after_beginning(struct request *rq, enum err result)
 		return fail(rq, result, "the login could not be stored");
 	if (b->refusal)
 		return fail(rq, b->refusal, "%s", b->refused);
+	audit_count(rq, &b->audit, true);
 	return sign_and_answer(rq, b->issue, &b->login);
 }
 

@@ -163,6 +163,31 @@ test('the_admin_socket_is_there_while_the_server_runs', async () => {
 	await one.done();
 });
 
+test('metrics_name_what_was_refused_recorded_and_asked_of_the_database', async () => {
+	const one = await Server.make();
+	const client = one.furnish();
+	const wrong = { grant_type: 'password', username: 'alice', password: 'a wrong one' };
+	const answers = [];
+	for (let i = 0; i < 11; i++)
+		answers.push((await one.token(wrong, client)).status);
+	assert.deepEqual(answers, [...Array(10).fill(400), 429]);
+	const text = await (await fetch(`http://127.0.0.1:${one.adminPort}/metrics`)).text();
+	const value = (series) => {
+		const line = text.split('\n').find((line) => line.startsWith(`${series} `));
+		return line && Number(line.slice(series.length));
+	};
+	assert.equal(value('chancery_rate_limited_total{route="/oauth2/token",reason="password"}'), 1);
+	assert.equal(value('chancery_audit_events_total{type="client.create",outcome="ok"}'), 1);
+	assert.equal(value('chancery_audit_events_total{type="login.refused",outcome="denied"}'), 11);
+	assert.equal(value('chancery_audit_events_total{type="server.start",outcome="ok"}'), 1);
+	assert.equal(value('chancery_http_requests_in_flight{listener="public"}'), 0);
+	assert.equal(value('chancery_http_requests_in_flight{listener="admin"}'), 1, 'this one');
+	assert.ok(value('chancery_db_query_duration_seconds_count{op="read"}') > 0);
+	assert.ok(value('chancery_db_query_duration_seconds_count{op="write"}') > 0);
+	assert.equal(value('chancery_db_errors_total{class="io"}'), 0);
+	await one.done();
+});
+
 test('a_log_that_nobody_reads_holds_nobody_up', async () => {
 	const one = await Server.make({ start: false });
 	/* a pipe without a reader on the other end taking anything */

@@ -112,7 +112,7 @@ static void attempts_run(struct attempts *all)
 {
 	pthread_t threads[THREADS];
 
-	ck_assert_int_eq(writer_start(f.db_path, &f.fake.env, &w), ERR_OK);
+	ck_assert_int_eq(writer_start(f.db_path, &f.fake.env, NULL, &w), ERR_OK);
 	for (int t = 0; t < THREADS; t++)
 		pthread_create(&threads[t], NULL, submit_some, &all->each[t * PARALLEL / THREADS]);
 	for (int t = 0; t < THREADS; t++)

@@ -47,7 +47,7 @@ static void check_against_disk(const struct group *g)
 static void set_up(void)
 {
 	store_fixture_up(&f);
-	ck_assert_int_eq(writer_start(f.db_path, &f.fake.env, &w), ERR_OK);
+	ck_assert_int_eq(writer_start(f.db_path, &f.fake.env, NULL, &w), ERR_OK);
 }
 
 static void tear_down(void)
@@ -168,7 +168,7 @@ START_TEST(a_failed_fsync_ends_writing_until_restart)
 	group_make(&later);
 	ck_assert_int_eq(writer_submit(w, &later.ops[0].task), ERR_UNAVAILABLE);
 	restart();
-	ck_assert_int_eq(writer_start(f.db_path, &f.fake.env, &w), ERR_OK);
+	ck_assert_int_eq(writer_start(f.db_path, &f.fake.env, NULL, &w), ERR_OK);
 	group_run(&later, w);
 	check_against_disk(&later);
 }
@@ -374,7 +374,7 @@ static void run_and_die(int round)
 	} else {
 		vfs_fault_arm(round % 2 ? VFS_WRITE : VFS_SYNC, 1 + round / 2, VFS_KILL, true);
 	}
-	if (writer_start(f.db_path, &f.fake.env, &w))
+	if (writer_start(f.db_path, &f.fake.env, NULL, &w))
 		_exit(1);
 	group_make(&g);
 	for (int i = 0; i < GROUP; i++)

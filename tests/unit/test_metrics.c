@@ -11,6 +11,7 @@ enum { NOW = 1700000000, TEXT_MAX = 4 << 20 };
 
 static const char *const route_names[] = { "/oauth2/token", "/livez" };
 static const char *const grant_names[] = { "client_credentials", "password" };
+static const char *const audit_types[] = { "client.create", "login.refused" };
 
 static struct metrics_gauges gauges(void)
 {
@@ -20,6 +21,8 @@ static struct metrics_gauges gauges(void)
 		.route_count = COUNT(route_names),
 		.grants = grant_names,
 		.grant_count = COUNT(grant_names),
+		.audit_types = audit_types,
+		.audit_type_count = COUNT(audit_types),
 		.key_count = 1,
 		.started_at = NOW,
 	};
@@ -78,9 +81,23 @@ static void count_some(struct metrics_shard *s)
 	count_sign(s, 99, false, 30);
 	count_introspection(s, true);
 	count_revocation(s, true);
-	count_rate_limited(s);
+	count_rate_limited(s, 0, RATE_PASSWORD);
+	count_rate_limited(s, 5000, RATE_CLIENT_SECRET);
+	count_audit_event(s, 0, AUDIT_OK);
+	count_audit_event(s, 1, AUDIT_DENIED);
+	count_audit_error(s, 1);
 	count_audit(s, true);
 	count_audit(s, false);
+	count_db(s, DB_OP_READ, 70);
+	count_db(s, DB_OP_WRITE, 2000000);
+	count_db_result(s, ERR_OK);
+	count_db_result(s, ERR_NOT_FOUND);
+	count_db_result(s, ERR_IO);
+	count_begun(s, LISTENER_PUBLIC);
+	count_begun(s, LISTENER_PUBLIC);
+	count_ended(s, LISTENER_PUBLIC);
+	count_begun(s, LISTENER_SOCKET);
+	count_ended(s, LISTENER_SOCKET);
 	count_jwks(s, true);
 	count_http_refused(s);
 	count_probe(s, 1);
@@ -131,9 +148,21 @@ START_TEST(counts_of_all_threads_are_summed_and_labelled)
 		"chancery_jwt_sign_errors_total{alg=\"ES256\"} 2",
 		"chancery_introspections_total{active=\"true\"} 2",
 		"chancery_revocations_total{token=\"refresh\"} 2",
-		"chancery_rate_limited_total 2",
-		"chancery_audit_events_total 2",
-		"chancery_audit_write_errors_total 2",
+		"chancery_rate_limited_total{route=\"/oauth2/token\",reason=\"password\"} 2",
+		"chancery_rate_limited_total{route=\"none\",reason=\"client_secret\"} 2",
+		"chancery_audit_events_total{type=\"client.create\",outcome=\"ok\"} 2",
+		"chancery_audit_events_total{type=\"login.refused\",outcome=\"denied\"} 2",
+		"chancery_audit_events_total{type=\"other\",outcome=\"ok\"} 2",
+		"chancery_audit_write_errors_total{type=\"login.refused\"} 2",
+		"chancery_audit_write_errors_total{type=\"other\"} 2",
+		"chancery_db_query_duration_seconds_bucket{op=\"read\",le=\"0.00005\"} 0",
+		"chancery_db_query_duration_seconds_bucket{op=\"read\",le=\"0.0001\"} 2",
+		"chancery_db_query_duration_seconds_count{op=\"write\"} 2",
+		"chancery_db_query_duration_seconds_sum{op=\"write\"} 4.000000",
+		"chancery_db_errors_total{class=\"io\"} 2",
+		"chancery_db_errors_total{class=\"corrupt\"} 0",
+		"chancery_http_requests_in_flight{listener=\"public\"} 2",
+		"chancery_http_requests_in_flight{listener=\"socket\"} 0",
 		"chancery_jwks_requests_total{cache=\"304\"} 2",
 		"chancery_http_malformed_total 2",
 		"chancery_signing_key_info{kid=\"k\\\"1\\\\\\n\",alg=\"ES256\",state=\"active\"} 1",
@@ -254,7 +283,7 @@ static void *count_a_lot(void *arg)
 		const struct request_labels l = { LISTENER_PUBLIC, METHOD_GET, i % 2, 200 };
 
 		count_request(s, &l, i);
-		count_rate_limited(s);
+		count_rate_limited(s, 0, RATE_PASSWORD);
 	}
 	return NULL;
 }
@@ -274,7 +303,9 @@ START_TEST(reading_while_others_count_is_safe)
 	}
 	for (size_t i = 0; i < COUNT(threads); i++)
 		pthread_join(threads[i], NULL);
-	ck_assert(has_line(render(m, &b), "chancery_rate_limited_total 60000"));
+	ck_assert(has_line(
+		render(m, &b),
+		"chancery_rate_limited_total{route=\"/oauth2/token\",reason=\"password\"} 60000"));
 	buf_done(&b);
 	metrics_free(m);
 }
