@@ -315,6 +315,8 @@ static bool take_signal(struct housekeeper *h)
 		hang_up(h);
 		return true;
 	}
+	log_say(h->office->app.log, LOG_INFO, "stopping", "signal",
+		info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 	return false;
 }
 
@@ -367,4 +369,5 @@ void housekeeper_finish(struct housekeeper *h)
 	flush_uses(h);
 	flush_refusals(h, true);
 	record(h, AUDIT_SERVER_STOP, "ok", NULL);
+	log_say(h->office->app.log, LOG_INFO, "stopped", NULL, NULL);
 }

@@ -82,6 +82,7 @@ static void say_confined(struct office *o)
 static void say_listening(struct office *o, const struct listeners *l)
 {
 	log_begin(&o->log, LOG_INFO, "listening");
+	log_z(&o->log, "version", CHANCERY_VERSION);
 	log_str(&o->log, "issuer", o->config->issuer);
 	log_z(&o->log, "public", listeners_public_url(l));
 	log_str(&o->log, "admin", o->config->admin.address);

@@ -325,14 +325,16 @@ static enum err start_both(struct supervisor *s)
 /* ---- what happens to them ---- */
 
 /* One that ended well ended because the server closed its channel, and most likely the server is
- * ending too and only its own death has not been told yet. */
+ * ending too and only its own death has not been told yet: for certain where it was told to. */
 static void signer_died(struct supervisor *s, int status)
 {
 	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	s->signer = 0;
 	life_ends(&s->signer_life);
-	if (well)
+	if (well && s->stopping)
+		s->signer_life.due_at = NEVER;
+	else if (well)
 		s->signer_life.due_at += PAUSE_FIRST_MS;
 	else if (s->server)
 		tell(s, SUPERVISOR_SIGNER_DIED, status);

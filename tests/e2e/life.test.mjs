@@ -83,6 +83,11 @@ test('sigterm_drains_and_loses_no_answer', async () => {
 	await Promise.all(load);
 	assert.deepEqual(ended, { status: 0, signal: null });
 	assert.ok(answered > 16 && sent - answered <= 16);
+	const said = one.logText().trim().split('\n').map((line) => JSON.parse(line));
+	assert.equal(said.find((line) => line.msg === 'stopping')?.signal, 'SIGTERM');
+	assert.equal(said.at(-1).msg, 'stopped');
+	assert.ok(!fs.existsSync(path.join(one.data, 'admin.sock')), 'a socket nobody listens on');
+	assert.match(one.cli('client', 'list').stderr, /no server runs here/);
 	await one.done();
 });
 
