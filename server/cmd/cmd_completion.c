@@ -10,6 +10,49 @@ static bool is_shown(const struct cmd_row *row)
 	return !(row->flags & CMD_HIDDEN);
 }
 
+/* Does a row before `row` have an option of this name that takes a value? */
+static bool valued_before(const struct cmd_row *row, const char *name)
+{
+	const struct cmd_option *o;
+
+	for (const struct cmd_group *const *g = cmd_groups; *g; g++) {
+		for (size_t i = 0; i < (*g)->count; i++) {
+			if (&(*g)->rows[i] == row)
+				return false;
+			for (size_t k = 0; (o = cmd_option_at(&(*g)->rows[i], k)); k++) {
+				if (o->value && strcmp(o->name, name) == 0)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void valued_options_of(const struct cmd_row *row, const char *separator, struct buf *out)
+{
+	const struct cmd_option *o;
+
+	for (size_t i = 0; (o = cmd_option_at(row, i)); i++) {
+		if (o->value && !valued_before(row, o->name))
+			buf_fmt(out, "%s--%s", separator, o->name);
+	}
+}
+
+/* "-o<sep>--data<sep>--scope": what the next word is the value of, so that a shell which counts
+ * words does not take a value for one of them. */
+static void valued_options(struct buf *out, const char *separator)
+{
+	buf_z(out, "-o");
+	for (const struct cmd_option *o = cmd_globals; o->name; o++) {
+		if (o->value)
+			buf_fmt(out, "%s--%s", separator, o->name);
+	}
+	for (const struct cmd_group *const *g = cmd_groups; *g; g++) {
+		for (size_t i = 0; i < (*g)->count; i++)
+			valued_options_of(&(*g)->rows[i], separator, out);
+	}
+}
+
 /* ---- bash, and zsh through its bashcompinit ---- */
 
 /* Is this the first shown row that begins with the first `n` bytes of its words? */
@@ -88,14 +131,23 @@ static void bash(struct buf *out)
 {
 	buf_z(out, "# chancery completion for bash; made by `chancery completion bash`\n"
 		   "_chancery() {\n"
-		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} path= words= i w\n"
+		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} path= words= value= i w\n"
 		   "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 		   "\t\tw=${COMP_WORDS[i]}\n"
-		   "\t\tcase $w in -*) continue ;; esac\n"
+		   "\t\t[ \"$w\" = = ] && { value=y; continue; }\n"
+		   "\t\t[ -n \"$value\" ] && { value=; continue; }\n"
+		   "\t\tcase $w in\n"
+		   "\t\t");
+	valued_options(out, "|");
+	buf_z(out, ") value=y; continue ;;\n"
+		   "\t\t-*) continue ;;\n"
+		   "\t\tesac\n"
 		   "\t\tcase \" $(_chancery_words \"$path\") \" in *\" $w \"*) "
 		   "path=\"${path:+$path }$w\" ;; "
 		   "esac\n"
 		   "\tdone\n"
+		   "\tCOMPREPLY=()\n"
+		   "\t[ -z \"$value\" ] || return # a value: the shell's own, file names\n"
 		   "\twords=$(_chancery_words \"$path\")\n"
 		   "\tcase $cur in -*) words=\"$words");
 	for (const struct cmd_option *o = cmd_globals; o->name; o++)
@@ -135,8 +187,8 @@ static void fish_text(struct buf *out, const char *text)
 
 static void fish_option(struct buf *out, const char *condition, const struct cmd_option *o)
 {
-	buf_fmt(out, "complete -c chancery%s -l %s%s -d ", condition, o->name,
-		o->value ? " -r" : "");
+	buf_fmt(out, "complete -c chancery%s -l %s%s%s -d ", condition, o->name,
+		strcmp(o->name, "output") == 0 ? " -s o" : "", o->value ? " -r" : "");
 	fish_text(out, o->help);
 	buf_byte(out, '\n');
 }
@@ -164,11 +216,24 @@ static void fish_row(struct buf *out, const struct cmd_row *row)
 
 static void fish(struct buf *out)
 {
+	buf_z(out, "# chancery completion for fish; made by `chancery completion fish`\n"
+		   "function __chancery_words\n"
+		   "\tset -l value\n"
+		   "\tfor w in (commandline -opc)[2..]\n"
+		   "\t\tif set -q value[1]\n"
+		   "\t\t\tset -e value[1]\n"
+		   "\t\t\tcontinue\n"
+		   "\t\tend\n"
+		   "\t\tswitch $w\n"
+		   "\t\t\tcase ");
+	valued_options(out, " ");
 	buf_z(out,
-	      "# chancery completion for fish; made by `chancery completion fish`\n"
-	      "function __chancery_words\n"
-	      "\tfor w in (commandline -opc)[2..]\n"
-	      "\t\tstring match -q -- '-*' $w; or echo $w\n"
+	      "\n"
+	      "\t\t\t\tset value yes\n"
+	      "\t\t\tcase '-*'\n"
+	      "\t\t\tcase '*'\n"
+	      "\t\t\t\techo $w\n"
+	      "\t\tend\n"
 	      "\tend\n"
 	      "end\n"
 	      "function __chancery_at\n"

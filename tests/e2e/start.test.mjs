@@ -84,6 +84,36 @@ test('init_again_changes_nothing_and_says_so', () => {
 	assert.deepEqual(fs.readFileSync(path.join(data, 'master.key')), before);
 });
 
+/* A value of an option is no word of the command, even when it is spelt as one. */
+test('completion_keeps_its_place_after_an_option_with_a_value', async (t) => {
+	const script = (shell) => {
+		const file = path.join(folder, `completion.${shell}`);
+		fs.writeFileSync(file, run('completion', shell).stdout);
+		return file;
+	};
+	const lines = [
+		['--data user client secr', ['secret']],
+		['-o client user set-', ['set-password']],
+		['client create show --scope list --auth-', ['--auth-method']],
+	];
+	for (const [line, expected] of lines) {
+		const words = ['chancery', ...line.split(' ')];
+		const done = spawnSync('bash', ['-c', `source ${script('bash')}; COMP_WORDS=(${words.join(' ')}); ` +
+			`COMP_CWORD=${words.length - 1}; _chancery; printf '%s\\n' "\${COMPREPLY[@]}"`], { encoding: 'utf8' });
+		assert.deepEqual(done.stdout.trim().split('\n'), expected, `bash: ${line}: ${done.stderr}`);
+	}
+	if (spawnSync('fish', ['--version']).error) {
+		t.diagnostic('no fish here');
+		return;
+	}
+	for (const [line, expected] of lines) {
+		const done = spawnSync('fish', ['-c', `source ${script('fish')}; complete -C 'chancery ${line}'`],
+			{ encoding: 'utf8' });
+		assert.deepEqual(done.stdout.trim().split('\n').map((found) => found.split('\t')[0]), expected,
+			`fish: ${line}: ${done.stderr}`);
+	}
+});
+
 test('serve_without_init_says_what_to_do', async () => {
 	await refuses(path.join(folder, 'nothing-here'), {}, 'chancery init');
 });
