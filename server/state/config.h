@@ -124,6 +124,7 @@ void config_value(const struct config *c, size_t i, struct buf *out, const char 
 
 /* "90", "90s", "15m", "2h", "30d"; whole seconds. ERR_SYNTAX, ERR_LIMIT. */
 MUST_CHECK enum err duration_parse(struct str text, int64_t *ret_seconds);
+enum { DURATION_TEXT_MAX = 24 };
 void duration_write(int64_t seconds, struct buf *out);
 
 #endif

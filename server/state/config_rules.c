@@ -3,6 +3,8 @@
  */
 #include "server/state/config.h"
 
+#include <stdio.h>
+
 #include "oauth/uri.h"
 #include "server/state/config_draft.h"
 #include "server/state/config_options.h"
@@ -93,17 +95,32 @@ static enum err listeners_are_covered(const struct config *c, struct config_faul
 	return ERR_OK;
 }
 
+/* For a sentence: "15m". */
+static const char *as_written(int64_t seconds, char text[DURATION_TEXT_MAX])
+{
+	struct buf b;
+	struct str written;
+
+	buf_init(&b, NULL, DURATION_TEXT_MAX - 1);
+	duration_write(seconds, &b);
+	snprintf(text, DURATION_TEXT_MAX, "%s", buf_end(&b, &written) ? "?" : written.p);
+	buf_done(&b);
+	return text;
+}
+
 /* The standby must have been published for a whole freshness before it signs, with room for the
  * change. */
 static enum err rotation_is_slow_enough(const struct config *c, struct config_fault *fault)
 {
+	char age[DURATION_TEXT_MAX], twice[DURATION_TEXT_MAX];
+
 	if (c->keys.rotate_every / 2 >= c->keys.jwks_max_age)
 		return ERR_OK;
 	return config_faulty(
 		fault,
-		"keys.rotate_every: shorter than twice keys.jwks_max_age (%llds); verifiers would "
-		"meet keys they have not fetched; write \"rotate_every: %llds\" or more",
-		(long long)c->keys.jwks_max_age, 2 * (long long)c->keys.jwks_max_age);
+		"keys.rotate_every: shorter than twice keys.jwks_max_age (%s); verifiers would "
+		"meet keys they have not fetched; write \"rotate_every: %s\" or more",
+		as_written(c->keys.jwks_max_age, age), as_written(2 * c->keys.jwks_max_age, twice));
 }
 
 /* How many keys may have to be published at one moment: a key stays until the last token under it
@@ -116,6 +133,13 @@ static int64_t keys_published(const struct config *c, int64_t ttl)
 	return (int64_t)c->keys.alg_count * (2 + waiting);
 }
 
+static int64_t longest_coverable(const struct config *c)
+{
+	int64_t periods = CONFIG_KEYS_MAX / (int64_t)c->keys.alg_count - 2;
+
+	return c->keys.rotate_every * periods - c->keys.clock_skew;
+}
+
 static enum err lifetimes_fit_keys(const struct config *c, struct config_fault *fault)
 {
 	const struct {
@@ -126,26 +150,24 @@ static enum err lifetimes_fit_keys(const struct config *c, struct config_fault *
 		{ "tokens.client_credentials_ttl", c->tokens.client_credentials_ttl },
 	};
 
+	char most[DURATION_TEXT_MAX], every[DURATION_TEXT_MAX];
+
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].ttl > c->tokens.max_ttl)
 			return config_faulty(fault,
 					     "%s: longer than tokens.max_ttl, the longest any "
-					     "token lives; make it at most %llds",
-					     rows[i].name, (long long)c->tokens.max_ttl);
+					     "token lives; make it at most %s",
+					     rows[i].name, as_written(c->tokens.max_ttl, most));
 	}
 	if (keys_published(c, c->tokens.max_ttl) > CONFIG_KEYS_MAX)
 		return config_faulty(
 			fault,
-			"tokens.max_ttl: with keys.rotate_every %llds, %lld keys would be "
-			"published "
-			"at a time, and %d is what the key plan can cover; make it at most %llds, "
-			"or "
-			"rotate_every longer",
-			(long long)c->keys.rotate_every,
+			"tokens.max_ttl: with keys.rotate_every %s, %lld keys would be "
+			"published at a time, and %d is what the key plan can cover; "
+			"make it at most %s, or rotate_every longer",
+			as_written(c->keys.rotate_every, every),
 			(long long)keys_published(c, c->tokens.max_ttl), CONFIG_KEYS_MAX,
-			(long long)(c->keys.rotate_every *
-					    (CONFIG_KEYS_MAX / (int64_t)c->keys.alg_count - 2) -
-				    c->keys.clock_skew));
+			as_written(longest_coverable(c), most));
 	return ERR_OK;
 }
 
@@ -155,8 +177,8 @@ static enum err logins_outlive_their_tokens(const struct config *c, struct confi
 		return config_faulty(
 			fault,
 			"tokens.refresh_ttl: longer than tokens.refresh_max, which ends a login in "
-			"any case; make it at most %llds",
-			(long long)c->tokens.refresh_max);
+			"any case; make it at most %s",
+			as_written(c->tokens.refresh_max, most));
 	return ERR_OK;
 }
 
