@@ -102,41 +102,87 @@ static int status_of(int http)
 	return http >= 500 ? CMD_UNREACHABLE : CMD_REFUSED;
 }
 
-int admin_refusal(struct cmd *c, const struct reply *reply)
+/* Nothing of ours says 404 without a problem document on the admin listener. */
+static int wrong_address(struct cmd *c)
+{
+	return cmd_fail(c, CMD_REFUSED, "the server answers, but not here (HTTP 404); --url is %s",
+			c->row->admin ? "the address of the admin listener (admin.address)"
+				      : "the issuer, with its path");
+}
+
+/* The command line's name of a member that is wrong: the option that gave it, else the member. */
+static void write_culprit(const struct cmd *c, struct str pointer, struct buf *out)
+{
+	struct str rest = pointer, member = STR_NONE;
+	const char *option = NULL;
+
+	if (pointer.n < 2)
+		return;
+	(void)str_next(&rest, '/', &member); /* what is before the first slash: nothing */
+	(void)str_next(&rest, '/', &member);
+	for (size_t i = 0; i < c->given_count; i++) {
+		const struct cmd_option *o = c->given[i].option;
+
+		if (o->member && str_equal_z(member, o->member))
+			option = o->name;
+	}
+	if (option)
+		buf_fmt(out, "--%s", option);
+	else
+		out_plain(str_n(pointer.p + 1, pointer.n - 1), out);
+	buf_z(out, ": ");
+}
+
+static void write_missing(const struct cmd *c, struct buf *out)
+{
+	buf_fmt(out, "there is no %.*s ", (int)strcspn(c->row->words, " "), c->row->words);
+	out_plain(str_z(c->args[0]), out);
+	if (c->arg_count < 2)
+		return;
+	buf_z(out, ", or it has no ");
+	out_plain(str_z(c->args[1]), out);
+}
+
+static void write_refusal(const struct cmd *c, const struct reply *reply, struct buf *out)
 {
 	static const char *const sentences[] = { "detail", "error_description", "title" };
 	struct str sentence = STR_NONE, pointer = STR_NONE, ready = STR_NONE, error = STR_NONE;
-	struct buf b;
-	const char *text;
 
 	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]) && !sentence.n; i++)
 		(void)json_str(json_get(reply->body, sentences[i]), &sentence);
 	(void)json_str(json_get(reply->body, "error"), &error);
-	if (!scope_token_valid(
-		    error)) /* RFC 6749 5.2's characters are a scope token's and a space */
-		error = STR_NONE;
 	(void)json_str(json_get(reply->body, "pointer"), &pointer);
 	(void)json_str(json_get(reply->body, "ready_at"), &ready);
 	if (str_ends(sentence, STR(".")))
 		sentence.n--;
+	/* RFC 6749 5.2's characters are a scope token's and a space */
+	if (scope_token_valid(error))
+		buf_fmt(out, "%.*s: ", STR_ARG(error));
+	write_culprit(c, pointer, out);
+	out_plain(sentence.n ? sentence : STR("the server refused"), out);
+	if (ready.n) {
+		buf_z(out, "; ready at ");
+		out_plain(ready, out);
+	}
+	/* the sentence of a 422 may end in a command that is there to be copied */
+	if (reply->status != 422)
+		buf_fmt(out, " (HTTP %d)", reply->status);
+}
+
+int admin_refusal(struct cmd *c, const struct reply *reply)
+{
+	struct buf b;
+	const char *text;
+
+	if (reply->status == 404 && !reply->body)
+		return wrong_address(c);
 	buf_init(&b, c->arena, URL_TEXT_MAX);
 	if (reply->status == 404 && c->arg_count)
-		buf_fmt(&b, "%s: ", c->args[0]);
-	if (error.n)
-		buf_fmt(&b, "%.*s: ", STR_ARG(error));
-	out_plain(sentence.n ? sentence : STR("the server refused"), &b);
-	if (pointer.n > 1) {
-		buf_z(&b, " (");
-		out_plain(str_n(pointer.p + 1, pointer.n - 1), &b);
-		buf_byte(&b, ')');
-	}
-	if (ready.n) {
-		buf_z(&b, "; ready at ");
-		out_plain(ready, &b);
-	}
+		write_missing(c, &b);
+	else
+		write_refusal(c, reply, &b);
 	text = text_of(&b);
-	return cmd_fail(c, status_of(reply->status), "%s (HTTP %d)",
-			text ? text : "the server refused", reply->status);
+	return cmd_fail(c, status_of(reply->status), "%s", text ? text : "the server refused");
 }
 
 int admin_send(struct remote *r, const struct admin_call *call, struct reply *ret_reply)
@@ -281,6 +327,7 @@ int credentials_read(struct cmd *c, const char *path, struct credentials *ret_cr
 
 	if (status)
 		return status;
+	input_warn_open(c, path);
 	if (json_parse(text, CREDENTIALS_MAX, &root))
 		return cmd_fail(c, CMD_REFUSED, "%s: not a JSON object", path);
 	status = keep_member(c, path, root, "issuer", &found.issuer);
@@ -329,6 +376,16 @@ static int open_socket(struct cmd *c, struct remote *r)
 			r->socket, strerror(errno));
 }
 
+/* Of a client that gets no token for the admin API. */
+static int not_for_admin(struct cmd *c, const struct credentials *who)
+{
+	return cmd_fail(c, CMD_REFUSED,
+			"client %.*s may get no tokens for the admin API of %.*s; on the server: "
+			"chancery client update %.*s --add-audience %.*s/admin",
+			STR_ARG(who->client_id), STR_ARG(who->issuer), STR_ARG(who->client_id),
+			STR_ARG(who->issuer));
+}
+
 /* One try for a token with this scope. *ret_wrong: it was the scope that was refused. */
 static int fetch_scope(struct remote *r, const struct credentials *who, const char *scope,
 		       bool *ret_wrong)
@@ -363,7 +420,12 @@ static int fetch_scope(struct remote *r, const struct credentials *who, const ch
 	} else if (!status) {
 		(void)json_str(json_get(reply.body, "error"), &error);
 		*ret_wrong = str_equal_z(error, "invalid_scope");
-		status = *ret_wrong ? CMD_REFUSED : admin_refusal(c, &reply);
+		if (*ret_wrong)
+			status = CMD_REFUSED;
+		else if (str_equal_z(error, "invalid_target"))
+			status = not_for_admin(c, who);
+		else
+			status = admin_refusal(c, &reply);
 	}
 	reply_done(&reply);
 	return status;
@@ -406,6 +468,8 @@ static int find_token(struct remote *r)
 		struct str text;
 
 		status = input_file(r->c, file, JWT_SIZE_MAX + 2, &text);
+		if (!status)
+			input_warn_open(r->c, file);
 		while (!status && (str_ends(text, STR("\n")) || str_ends(text, STR("\r"))))
 			text.n--;
 		if (!status && !str_is_vschar(text))

@@ -86,13 +86,14 @@ static int unknown_command(const struct cmd *c, const char *const *words, size_t
 	for (size_t i = 0; i < known && used < sizeof(path) - 1; i++)
 		used += (size_t)snprintf(path + used, sizeof(path) - used, "%s ", words[i]);
 	if (known == count)
-		return cmd_fail(c, CMD_REFUSED, "%s needs one word more; see `chancery help %s`",
-				path, words[0]);
+		return cmd_fail(c, CMD_REFUSED, "%sneeds one word more; see `chancery help %.*s`",
+				path, (int)used - 1, path);
 	nearest_init(&n, str_z(words[known]));
 	offer_words(&n, words, known);
 	if (!nearest_best(&n))
-		return cmd_fail(c, CMD_REFUSED, "no such command: %s%s; see `chancery help`", path,
-				words[known]);
+		return cmd_fail(c, CMD_REFUSED, "no such command: %s%s; see `chancery help%s%.*s`",
+				path, words[known], used ? " " : "", used ? (int)used - 1 : 0,
+				path);
 	return cmd_fail(c, CMD_REFUSED, "no such command: %s%s; did you mean `chancery %s%.*s`?",
 			path, words[known], path, (int)strcspn(nearest_best(&n), " "),
 			nearest_best(&n));

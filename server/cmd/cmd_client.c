@@ -27,10 +27,22 @@ static const struct crud secret_crud = {
 							  { NULL, NULL } } },
 };
 
+static bool shows_secret(const struct cmd *c)
+{
+	const char *field = cmd_get(c, "field");
+
+	return field ? strcmp(field, "client_secret") == 0 : c->format != FORMAT_QUIET;
+}
+
 static void note_shown_once(struct cmd *c, struct str own)
 {
-	if (!own.p)
+	if (own.p)
+		return;
+	if (shows_secret(c))
 		cmd_note(c, "The secret is shown this once; the server keeps only its hash.");
+	else
+		cmd_note(c, "The secret that was made is not shown, and nobody has it; `chancery "
+			    "client secret add` makes another.");
 }
 
 static int create(struct remote *r)
@@ -135,7 +147,11 @@ static int find_label(struct remote *r, struct str path, const char *label, stru
 	}
 	if (status)
 		return status;
-	if (hits != 1)
+	if (hits == 0)
+		return cmd_fail(r->c, CMD_REFUSED,
+				"client %s has no secret with the label or id \"%s\"",
+				r->c->args[0], label);
+	if (hits > 1)
 		return cmd_fail(r->c, CMD_REFUSED,
 				"%zu secrets have the label \"%s\"; use the id that "
 				"`chancery client secret list` shows",

@@ -137,9 +137,12 @@ int crud_done(struct cmd *c, const struct crud *crud, struct str id, const char 
 	if (c->format == FORMAT_TABLE && !cmd_has(c, "field")) {
 		buf_init(&b, c->arena, BODY_TEXT_MAX);
 		out_plain(id, &b);
+		buf_z(&b, ": ");
+		for (const char *p = verb; *p; p++)
+			buf_byte(&b, *p == '_' ? ' ' : *p);
 		if (buf_end(&b, &id))
 			return cmd_nomem(c);
-		cmd_note(c, "%s %.*s: %s", crud->noun, STR_ARG(id), verb);
+		cmd_note(c, "%s %.*s", crud->noun, STR_ARG(id));
 		return CMD_OK;
 	}
 	buf_init(&b, c->arena, BODY_TEXT_MAX);

@@ -17,6 +17,25 @@ static int check_issuer(struct cmd *c, const struct config *config)
 	return CMD_OK;
 }
 
+/* A fault of the issuer is said without where it came from: nobody wrote --set. */
+static int load_with_issuer(struct cmd *c, const struct config **ret_config)
+{
+	struct config_warnings warnings;
+	struct config_fault fault;
+	char *origin;
+	enum err e = config_load(&c->source, &c->config, &warnings, &fault);
+
+	if (e && e != ERR_SYNTAX)
+		return cmd_nomem(c);
+	*ret_config = c->config;
+	if (!e)
+		return CMD_OK;
+	origin = strstr(fault.text, " (--set)");
+	if (origin && str_starts(str_z(fault.text), STR("issuer: ")))
+		*origin = '\0';
+	return cmd_fail(c, CMD_REFUSED, "%s", fault.text);
+}
+
 /* Lays --issuer over the other sources, like a flag, where they name none. */
 static int take_issuer(struct cmd *c, const struct config **ret_config)
 {
@@ -35,7 +54,7 @@ static int take_issuer(struct cmd *c, const struct config **ret_config)
 		return cmd_usage(c, "--issuer: too long");
 	c->sets[c->source.set_count++] = text.p;
 	config_unref(TAKE(c->config));
-	return cmd_config(c, ret_config);
+	return load_with_issuer(c, ret_config);
 }
 
 static int print(struct cmd *c, const struct config *config, bool created)

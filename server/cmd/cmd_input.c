@@ -84,7 +84,7 @@ int input_stdin_line(struct cmd *c, const char *option, struct str *ret_text)
 }
 
 /* A secret that everybody can read is none; said, not refused: the file is the operator's. */
-static void warn_open_file(struct cmd *c, const char *path)
+void input_warn_open(struct cmd *c, const char *path)
 {
 	struct stat st;
 
@@ -111,7 +111,7 @@ int input_secret(struct cmd *c, const char *name, struct str *ret_secret)
 		*ret_secret = STR_NONE;
 		return CMD_OK;
 	}
-	warn_open_file(c, path);
+	input_warn_open(c, path);
 	status = input_file(c, path, INPUT_LINE_MAX, &text);
 	return status ? status : one_line(c, path, text, ret_secret);
 }

@@ -7,6 +7,8 @@
 
 /* The whole of a file, or of standard input for "-"; at most `max` bytes. Says what is wrong. */
 MUST_CHECK int input_file(struct cmd *c, const char *path, size_t max, struct str *ret_text);
+/* Warns when the file, which holds a secret, can be read by everybody. */
+void input_warn_open(struct cmd *c, const char *path);
 /* One line of standard input without its end. A second *-stdin in one call is refused. */
 MUST_CHECK int input_stdin_line(struct cmd *c, const char *option, struct str *ret_text);
 /* --NAME-stdin or --NAME-file, whichever was given; STR_NONE when neither was. Both: refused. */

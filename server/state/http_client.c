@@ -259,6 +259,24 @@ static void set_all(struct exchange *x, const struct http_call *call)
 	SET(x, CURLOPT_HTTPHEADER, x->headers);
 }
 
+/* The library's own words, but where they mislead: it knows of no socket that is a file, and says
+ * nothing of how a certificate comes to be trusted. */
+static void explain(struct exchange *x, const struct http_call *call, CURLcode code,
+		    char why[HTTP_WHY_MAX])
+{
+	const char *words = x->why[0] ? x->why : x->lib->easy_strerror(code);
+	long os = 0;
+
+	if (code == CURLE_COULDNT_CONNECT && call->socket &&
+	    x->lib->easy_getinfo(x->curl, CURLINFO_OS_ERRNO, &os) == CURLE_OK && os)
+		words = strerror((int)os);
+	snprintf(why, HTTP_WHY_MAX,
+		 code == CURLE_PEER_FAILED_VERIFICATION
+			 ? "%.160s; SSL_CERT_FILE names a file of certificates to trust"
+			 : "%s",
+		 words);
+}
+
 static enum err perform(struct exchange *x, const struct http_call *call, char why[HTTP_WHY_MAX])
 {
 	CURLcode code = x->lib->easy_perform(x->curl);
@@ -267,7 +285,7 @@ static enum err perform(struct exchange *x, const struct http_call *call, char w
 	if (x->body.err)
 		return x->body.err;
 	if (code != CURLE_OK) {
-		snprintf(why, HTTP_WHY_MAX, "%s", x->why[0] ? x->why : x->lib->easy_strerror(code));
+		explain(x, call, code, why);
 		return ERR_UNAVAILABLE;
 	}
 	if (x->lib->easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)

@@ -119,21 +119,53 @@ END_TEST
 
 /* ---- refusals ---- */
 
-START_TEST(wrong_usage_is_refused_with_what_helps)
+struct refusal {
+	const char *argv[8];
+	int status;
+	const char *words;
+};
+
+static void each_refused(const struct refusal *rows, size_t count)
 {
-	static const struct {
-		const char *argv[8];
-		int status;
-		const char *words;
-	} rows[] = {
+	struct cmd_fixture f;
+
+	cmd_fixture_up(&f);
+	f.environ[0] = "CHANCERY_DATA=/nonexistent/chancery";
+	for (size_t i = 0; i < count; i++) {
+		const char *argv[10] = { "chancery" };
+
+		for (size_t k = 0; k < 8; k++)
+			argv[k + 1] = rows[i].argv[k];
+		cmd_fixture_run(&f, argv);
+		must_refuse(&f, rows[i].status, rows[i].words);
+	}
+	cmd_fixture_down(&f);
+}
+
+START_TEST(wrong_words_are_refused_with_the_nearest_or_the_place_to_look)
+{
+	static const struct refusal rows[] = {
 		{ { "clint", "list" }, 1, "did you mean `chancery client`" },
 		{ { "client", "lst" }, 1, "did you mean `chancery client list`" },
 		{ { "client", "secret", "ad", "x" },
 		  1,
 		  "did you mean `chancery client secret add`" },
-		{ { "client" }, 1, "needs one word more" },
+		{ { "client" },
+		  1,
+		  "chancery: client needs one word more; see `chancery help client`" },
+		{ { "client", "ls" }, 1, "no such command: client ls; see `chancery help client`" },
+		{ { "client", "secret", "xyz" }, 1, "see `chancery help client secret`" },
 		{ { "quux" }, 1, "no such command: quux" },
 		{ { "reference" }, 1, "no such command: reference" },
+	};
+
+	each_refused(rows, COUNT(rows));
+}
+END_TEST
+
+START_TEST(wrong_usage_is_refused_with_what_helps)
+{
+	static const struct refusal rows[] = {
 		{ { "client", "create" }, 1, "client create needs: ID" },
 		{ { "client", "create", "a", "b" }, 1, "\"b\" is one argument too many" },
 		{ { "client", "create", "a", "--garnt", "x" }, 1, "did you mean --grant?" },
@@ -165,7 +197,9 @@ START_TEST(wrong_usage_is_refused_with_what_helps)
 		{ { "init", "--issuer", "http://id.example.com" },
 		  1,
 		  "issuer: http is for loopback" },
-		{ { "init", "--issuer", "https://id.example.com/" }, 1, "does not end in a slash" },
+		{ { "init", "--issuer", "https://id.example.com/" },
+		  1,
+		  "does not end in a slash, not \"https://id.example.com/\"\n" },
 		{ { "audit", "list", "--url", "https://127.0.0.1" },
 		  1,
 		  "needs one of --credentials" },
@@ -186,19 +220,8 @@ START_TEST(wrong_usage_is_refused_with_what_helps)
 		  "must be ES256 or RS256" },
 		{ { "token", "decode", "x.y.z" }, 1, "not a compact JWS" },
 	};
-	struct cmd_fixture f;
 
-	cmd_fixture_up(&f);
-	f.environ[0] = "CHANCERY_DATA=/nonexistent/chancery";
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		const char *argv[10] = { "chancery" };
-
-		for (size_t k = 0; k < 8; k++)
-			argv[k + 1] = rows[i].argv[k];
-		cmd_fixture_run(&f, argv);
-		must_refuse(&f, rows[i].status, rows[i].words);
-	}
-	cmd_fixture_down(&f);
+	each_refused(rows, COUNT(rows));
 }
 END_TEST
 
@@ -232,7 +255,7 @@ START_TEST(a_server_that_is_not_there_is_exit_status_2)
 	must_refuse(&f, CMD_UNREACHABLE, "http://127.0.0.1:1");
 	make_file(path_in(&f, "admin.sock"), "", 0600);
 	RUN_HERE(&f, "health");
-	must_refuse(&f, CMD_UNREACHABLE, "is `chancery serve` running?");
+	must_refuse(&f, CMD_UNREACHABLE, "(Connection refused); is `chancery serve` running?");
 	cmd_fixture_down(&f);
 }
 END_TEST
@@ -473,6 +496,7 @@ int main(void)
 		every_example_is_a_command_line_that_parses,
 		help_shows_every_command_and_no_hidden_one,
 		help_comes_by_word_and_by_option_and_without_any,
+		wrong_words_are_refused_with_the_nearest_or_the_place_to_look,
 		wrong_usage_is_refused_with_what_helps,
 		options_may_stand_anywhere_and_two_dashes_end_them,
 		a_server_that_is_not_there_is_exit_status_2,

@@ -62,9 +62,69 @@ START_TEST(a_client_lives_from_create_to_delete)
 	j = must_json(&f);
 	ck_assert_str_eq(member(j, "client_id"), "billing");
 	RUN_HERE(&f, "client", "show", "billing");
-	must_refuse(&f, CMD_REFUSED, "billing:");
+	must_refuse(&f, CMD_REFUSED, "there is no client billing");
 	RUN_HERE(&f, "client", "create", "billing");
 	must_refuse(&f, CMD_CONFLICT, "taken, or was once");
+	cmd_fixture_down(&f);
+}
+END_TEST
+
+START_TEST(a_refusal_names_what_was_typed)
+{
+	static const struct {
+		const char *argv[8];
+		const char *words;
+	} rows[] = {
+		{ { "client", "create", "a", "--audience", "https://none.example" },
+		  "--audience: no api has this URI; make it with: "
+		  "chancery api create https://none.example\n" },
+		{ { "client", "create", "a", "--auth-method", "x" }, "--auth-method: must be" },
+		{ { "client", "create", "a", "--grant", "implicit" }, "--grant: there is no such" },
+		{ { "api", "create", "https://a.example", "--id", "A B" }, "--id: must be a-z" },
+		{ { "api", "create", "orders" }, "uri: must be an absolute URI" },
+		{ { "client", "secret", "remove", "nobody", "sec_x" },
+		  "there is no client nobody, or it has no sec_x" },
+		{ { "user", "show", "id:nobody" }, "there is no user id:nobody" },
+	};
+	struct cmd_fixture f;
+
+	up(&f);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *argv[12] = { "chancery", f.data };
+
+		for (size_t k = 0; k < 8; k++)
+			argv[k + 2] = rows[i].argv[k];
+		cmd_fixture_run(&f, argv);
+		must_refuse(&f, CMD_REFUSED, rows[i].words);
+	}
+	cmd_fixture_down(&f);
+}
+END_TEST
+
+START_TEST(a_secret_that_is_not_shown_is_not_said_to_be)
+{
+	static const struct {
+		const char *how;
+		bool shown;
+	} rows[] = {
+		{ "-ojson", true },
+		{ "--field=client_secret", true },
+		{ "-oquiet", false },
+		{ "--field=client_id", false },
+	};
+	struct cmd_fixture f;
+
+	up(&f);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "c%zu", i);
+		ck_assert_int_eq(RUN_HERE(&f, "client", "create", id, rows[i].how), 0);
+		ck_assert_msg(!!strstr(f.err, "shown this once") == rows[i].shown, "%s: %s",
+			      rows[i].how, f.err);
+		ck_assert_msg(!!strstr(f.err, "client secret add") != rows[i].shown, "%s: %s",
+			      rows[i].how, f.err);
+	}
 	cmd_fixture_down(&f);
 }
 END_TEST
@@ -159,10 +219,10 @@ START_TEST(secrets_overlap_and_go_by_label)
 	RUN_HERE(&f, "token", "client-credentials", "--client", "c", "--secret-file", own);
 	must_refuse(&f, CMD_REFUSED, "invalid_client");
 	RUN_HERE(&f, "client", "secret", "remove", "c", "mine");
-	must_refuse(&f, CMD_REFUSED, "0 secrets have the label");
+	must_refuse(&f, CMD_REFUSED, "client c has no secret with the label or id \"mine\"");
 	f.input = "short\n";
 	RUN_HERE(&f, "client", "secret", "add", "c", "--secret-stdin");
-	must_refuse(&f, CMD_REFUSED, "HTTP 422");
+	must_refuse(&f, CMD_REFUSED, "client_secret: has fewer than 24 characters");
 	f.input = "short\n";
 	ck_assert_int_eq(
 		RUN_HERE(&f, "client", "secret", "add", "c", "--secret-stdin", "--allow-weak"), 0);
@@ -214,7 +274,7 @@ START_TEST(an_api_goes_by_slug_or_uri)
 	must_print(&f, "null\n");
 	ck_assert_int_eq(RUN_HERE(&f, "api", "delete", "orders", "--yes"), 0);
 	RUN_HERE(&f, "api", "show", "orders");
-	must_refuse(&f, CMD_REFUSED, "orders:");
+	must_refuse(&f, CMD_REFUSED, "there is no api orders");
 	cmd_fixture_down(&f);
 }
 END_TEST
@@ -307,6 +367,29 @@ START_TEST(credentials_fetch_a_token_of_the_scope_that_is_needed)
 	make_file(narrow, "{\"issuer\":\"http://127.0.0.1\",\"client_id\":\"a\"}", 0600);
 	RUN(&f, "client", "list", "--url", f.admin, "--credentials", narrow);
 	must_refuse(&f, CMD_REFUSED, "has no \"client_secret\"");
+	cmd_fixture_down(&f);
+}
+END_TEST
+
+START_TEST(a_wrong_address_and_a_client_without_the_admin_api_are_told_apart)
+{
+	char credentials[128];
+	struct cmd_fixture f;
+
+	up(&f);
+	make_admin(&f, "ops", "chancery:clients", credentials);
+	RUN(&f, "client", "list", "--url", f.issuer, "--credentials", credentials);
+	must_refuse(&f, CMD_REFUSED, "--url is the address of the admin listener");
+	ck_assert_int_eq(chmod(credentials, 0644), 0);
+	ck_assert_int_eq(RUN(&f, "client", "list", "--url", f.admin, "--credentials", credentials),
+			 0);
+	ck_assert_ptr_nonnull(strstr(f.err, "can be read by everybody"));
+	ck_assert_int_eq(RUN_HERE(&f, "client", "create", "other", "--grant", "client_credentials",
+				  "-ojson"),
+			 0);
+	make_file(credentials, f.out, 0600);
+	RUN(&f, "client", "list", "--url", f.admin, "--credentials", credentials);
+	must_refuse(&f, CMD_REFUSED, "chancery client update other --add-audience");
 	cmd_fixture_down(&f);
 }
 END_TEST
@@ -408,6 +491,9 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_client_lives_from_create_to_delete,
+		a_refusal_names_what_was_typed,
+		a_secret_that_is_not_shown_is_not_said_to_be,
+		a_wrong_address_and_a_client_without_the_admin_api_are_told_apart,
 		edits_at_once_lose_nothing,
 		ids_of_every_kind_reach_their_object,
 		a_missing_api_is_named_with_the_command_that_makes_it,
