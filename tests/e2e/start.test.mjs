@@ -46,7 +46,8 @@ test('an_http_issuer_off_loopback_is_refused', async () => {
 });
 
 test('keys_that_turn_over_faster_than_caches_are_refused', async () => {
-	await refuses(made(), { 'keys.rotate_every': '20m', 'keys.jwks_max_age': '15m' }, 'rotate_every', 'jwks_max_age');
+	await refuses(made(), { 'keys.rotate_every': '20m', 'keys.jwks_max_age': '15m' }, 'rotate_every', 'jwks_max_age (15m)',
+		'write "rotate_every: 30m"');
 });
 
 test('an_unknown_option_is_refused_with_the_nearest_name', async () => {
