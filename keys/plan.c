@@ -249,6 +249,16 @@ int64_t key_plan_max_age(const struct key_info *keys, size_t count, const struct
 
 enum { STALE_IF_ERROR_MAX = 86400 };
 
+int64_t key_plan_stale_while(const struct key_policy *policy)
+{
+	return policy->jwks_max_age / 2;
+}
+
+int64_t key_plan_promise(const struct key_policy *policy)
+{
+	return policy->jwks_max_age + key_plan_stale_while(policy);
+}
+
 int64_t key_plan_stale_if_error(const struct key_policy *policy)
 {
 	int64_t room = policy->rotate_every - 2 * policy->jwks_max_age - policy->skew;

@@ -123,9 +123,15 @@ struct key_foreseen {
 size_t key_plan_forecast(const struct key_info *keys, size_t count, const struct key_policy *policy,
 			 const enum alg *algs, size_t alg_count, const struct key_outlook *outlook,
 			 int64_t now, struct key_foreseen *ret_events, size_t cap);
+/* stale-while-revalidate for the policy: how long after max-age a cache may go on while it fetches
+ * the next set (RFC 5861 3). 0: say nothing. */
+int64_t key_plan_stale_while(const struct key_policy *policy);
 /* stale-if-error for the policy: how long a cache may go on with a set it cannot renew (RFC 5861
  * 4); never so long that it would miss a planned change. 0: say nothing. */
 int64_t key_plan_stale_if_error(const struct key_policy *policy);
+/* The freshness that is promised to those who reach us: no set is used longer after its fetch. What
+ * ready_at is computed from (rule 2), durable before it is promised. */
+int64_t key_plan_promise(const struct key_policy *policy);
 /* First invariant that does not hold, as a sentence naming the kid; NULL when all hold. `text`
  * holds it. */
 const char *key_plan_lint(const struct key_info *keys, size_t count,

@@ -80,7 +80,7 @@ static enum err write_metadata(struct snapshot *s)
 	e = buf_end(&b, &s->metadata);
 	if (e)
 		return e;
-	jwks_etag(s->metadata, s->metadata_etag);
+	jwks_etag(s->metadata, "application/json", s->metadata_etag);
 	return ERR_OK;
 }
 

@@ -151,7 +151,7 @@ enum err keyring_promises_write(struct db *db, const struct keyring_promises *p)
 struct keyring_promises keyring_promises_of(const struct keyring_settings *settings)
 {
 	return (struct keyring_promises){
-		.freshness = settings->policy.jwks_max_age,
+		.freshness = key_plan_promise(&settings->policy),
 		.longest_ttl = settings->policy.longest_ttl,
 	};
 }

@@ -39,13 +39,18 @@ struct keyring_key {
 	struct key_tally *tally; /* what was issued under it; NULL: not published */
 };
 
+/* A document of keys/jwks.h, made with the view. */
+struct jwks_document {
+	struct str text; /* absent: no key of this kind is published */
+	char etags[JWKS_TYPES][ETAG_LEN + 1];
+};
+
 struct keyring_view {
 	_Atomic unsigned refs;
 	struct keyring_key *keys; /* all that the database holds */
 	struct key_info *infos;	  /* the same keys' infos, for keys/plan.h */
 	size_t count;
-	struct str jwks;
-	char etag[ETAG_LEN + 1];
+	struct jwks_document documents[JWKS_KINDS];
 	int64_t next_change; /* of the published set, as planned when the view was made; INT64_MAX
 			      */
 	struct arena *arena;
@@ -185,9 +190,15 @@ bool keyring_is_silent(struct keyring *k, struct str kid);
 MUST_CHECK enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed);
 /* Policy from a reloaded configuration; takes effect with the next keyring_tend. */
 void keyring_configure(struct keyring *k, const struct config *config);
-/* Cache-Control max-age to promise now: never more than what the stored ready_at of the standby
- * allows. */
-int64_t keyring_max_age(struct keyring *k, const struct keyring_view *v, int64_t now);
+/* What caches may be told now about a view (RFC 9111 5.2.2, RFC 5861); 0 for the stale times: leave
+ * them out. Never more together than what the stored ready_at of the standby allows; max_age ends
+ * at the next planned change and is never below 1. While an emergency has left an algorithm without
+ * an active key the next change has no known moment: 1 second, nothing stale. */
+struct jwks_promise {
+	int64_t max_age, stale_while, stale_if_error;
+};
+struct jwks_promise keyring_jwks_promise(struct keyring *k, const struct keyring_view *v,
+					 int64_t now);
 /* What is to come (keys/plan.h). */
 size_t keyring_forecast(struct keyring *k, int64_t now, struct key_foreseen *ret_events,
 			size_t cap);

@@ -61,7 +61,7 @@ static enum err make_key(struct first_keys *f, enum alg alg, enum key_state stat
 	row->info.state = state;
 	row->info.origin = f->origin;
 	row->info.created_at = f->now;
-	row->info.publish_at = f->now - policy->jwks_max_age - policy->skew;
+	row->info.publish_at = f->now - key_plan_promise(policy) - policy->skew;
 	row->info.ready_at = f->now;
 	row->info.activate_at = f->now;
 	if (state == KEY_ACTIVE)

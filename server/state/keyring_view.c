@@ -68,23 +68,34 @@ static enum err add_key(struct keyring_view *v, const struct key_row *row)
 	return e;
 }
 
-static enum err render(struct keyring_view *v, enum alg default_alg)
+static enum err render_kind(struct keyring_view *v, const struct published_key *published,
+			    size_t kind, enum alg lead)
 {
-	struct published_key *published = arena_array(v->arena, v->count,
-						      sizeof(struct published_key));
+	struct jwks_document *d = &v->documents[kind];
 	struct buf text;
 	enum err e;
 
-	if (!published)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < v->count; i++)
-		published[i] = (struct published_key){ &v->infos[i], v->keys[i].public_key };
 	buf_init(&text, v->arena, JWKS_TEXT_MAX);
-	e = jwks_render(published, v->count, default_alg, &text);
+	e = jwks_render(published, v->count, kind, lead, &text);
+	if (e == ERR_NOT_FOUND)
+		return ERR_OK;
 	if (!e)
-		e = buf_end(&text, &v->jwks);
-	if (!e)
-		jwks_etag(v->jwks, v->etag);
+		e = buf_end(&text, &d->text);
+	for (size_t t = 0; t < JWKS_TYPES && !e; t++)
+		jwks_etag(d->text, jwks_types[t], d->etags[t]);
+	return e;
+}
+
+static enum err render(struct keyring_view *v, enum alg lead)
+{
+	struct published_key *published = arena_array(v->arena, v->count,
+						      sizeof(struct published_key));
+	enum err e = published ? ERR_OK : ERR_NOMEM;
+
+	for (size_t i = 0; i < v->count && !e; i++)
+		published[i] = (struct published_key){ &v->infos[i], v->keys[i].public_key };
+	for (size_t kind = 0; kind < JWKS_KINDS && !e; kind++)
+		e = render_kind(v, published, kind, lead);
 	return e;
 }
 
@@ -181,14 +192,44 @@ const struct keyring_key *keyring_verifier(const struct keyring_view *v, struct 
 	return NULL;
 }
 
-int64_t keyring_max_age(struct keyring *k, const struct keyring_view *v, int64_t now)
+/* An algorithm whose key was revoked and that nothing signs for: a key will come any moment. */
+static bool in_emergency(const struct keyring_view *v, const struct keyring_settings *s)
 {
-	struct key_policy policy;
+	for (size_t i = 0; i < s->alg_count; i++) {
+		if (!key_plan_find(v->infos, v->count, s->algs[i], KEY_ACTIVE) &&
+		    key_plan_find(v->infos, v->count, s->algs[i], KEY_REVOKED))
+			return true;
+	}
+	return false;
+}
+
+/* Of a policy that is not written down yet only as much as older promises cover. */
+static struct jwks_promise covered(const struct key_policy *policy, int64_t freshness)
+{
+	struct jwks_promise p = { .max_age = policy->jwks_max_age,
+				  .stale_while = key_plan_stale_while(policy),
+				  .stale_if_error = key_plan_stale_if_error(policy) };
+
+	if (p.max_age > freshness)
+		p.max_age = freshness;
+	if (p.stale_while > freshness - p.max_age)
+		p.stale_while = freshness - p.max_age;
+	return p;
+}
+
+struct jwks_promise keyring_jwks_promise(struct keyring *k, const struct keyring_view *v,
+					 int64_t now)
+{
+	struct keyring_settings s;
+	struct jwks_promise p;
 
 	pthread_mutex_lock(&k->lock);
-	policy = k->settings.policy;
-	if (policy.jwks_max_age > k->promises.freshness)
-		policy.jwks_max_age = k->promises.freshness;
+	s = k->settings;
+	p = covered(&s.policy, k->promises.freshness);
 	pthread_mutex_unlock(&k->lock);
-	return key_plan_max_age(v->infos, v->count, &policy, now);
+	if (in_emergency(v, &s))
+		return (struct jwks_promise){ .max_age = 1 };
+	s.policy.jwks_max_age = p.max_age;
+	p.max_age = key_plan_max_age(v->infos, v->count, &s.policy, now);
+	return p;
 }

@@ -1,64 +1,22 @@
-/* Documents anybody may read (keys, metadata) and what machines ask about our health. */
+/* The metadata document, and what machines ask about our health. */
 #include "server/token/endpoints.h"
 
 #include "server/request/app.h"
 #include "server/request/gauges.h"
+#include "server/token/document.h"
 
-enum {
-	METADATA_MAX_AGE = 300,
-	/* Each (listener, route, method) that was asked for is about 2 KiB of text for good, and a
-	 * stranger may ask for all of them. */
-	METRICS_MAX = 4 << 20,
-};
-
-/* RFC 9110 13.1.2: a list of validators, weak comparison, or "*". */
-static bool etag_matches(struct str header, const char *etag)
-{
-	struct str one;
-
-	while (str_next(&header, ',', &one)) {
-		one = str_trim(one);
-		if (str_starts(one, STR("W/")))
-			one = str_n(one.p + 2, one.n - 2);
-		if (str_equal_z(one, etag) || str_equal(one, STR("*")))
-			return true;
-	}
-	return false;
-}
-
-/* A prebuilt document: the body is the snapshot's, which the request holds. */
-static enum err respond_document(struct request *rq, struct str text, const char *etag,
-				 int64_t max_age, const char *type)
-{
-	struct buf cache;
-	struct str cache_text;
-
-	buf_init(&cache, rq->arena, 64);
-	buf_fmt(&cache, "public, max-age=%lld", (long long)max_age);
-	if (buf_end(&cache, &cache_text))
-		return fail(rq, ERR_NOMEM, "no memory for a header");
-	respond_header(rq, "Cache-Control", cache_text);
-	respond_header(rq, "ETag", str_z(etag));
-	respond_header(rq, "Access-Control-Allow-Origin", STR("*"));
-	if (etag_matches(rq->if_none_match, etag))
-		return respond_text(rq, 304, NULL, STR_NONE);
-	return respond_text(rq, 200, type, text);
-}
-
-enum err ep_jwks(struct request *rq)
-{
-	const struct keyring_view *view = rq->snapshot->keys;
-	int64_t max_age = keyring_max_age(rq->app->keyring, view, rq->now);
-	enum err e = respond_document(rq, view->jwks, view->etag, max_age, "application/json");
-
-	count_jwks(rq->metrics, rq->response.status == 304);
-	return e;
-}
+/* Each (listener, route, method) that was asked for is about 2 KiB of text for good, and a stranger
+ * may ask for all of them. */
+enum { METRICS_MAX = 4 << 20 };
 
 enum err ep_metadata(struct request *rq)
 {
-	return respond_document(rq, rq->snapshot->metadata, rq->snapshot->metadata_etag,
-				METADATA_MAX_AGE, "application/json");
+	const struct document d = { .text = rq->snapshot->metadata,
+				    .type = "application/json",
+				    .etag = rq->snapshot->metadata_etag,
+				    .cache_control = STR("public, max-age=300") };
+
+	return document_respond(rq, &d);
 }
 
 /* Depends on nothing: a liveness probe that follows the database restarts a healthy server. */
@@ -80,6 +38,16 @@ static enum err touch_database(struct lane_ctx *ctx, void *arg)
 	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
+/* An emergency may leave none for a moment. */
+static bool has_active_key(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->keys->count; i++) {
+		if (s->keys->infos[i].state == KEY_ACTIVE)
+			return true;
+	}
+	return false;
+}
+
 static enum err after_touch(struct request *rq, enum err result)
 {
 	struct writer_stats stats = { .failed = false };
@@ -98,7 +66,7 @@ static enum err after_touch(struct request *rq, enum err result)
 	checks[1].name = "signer";
 	checks[1].ok = rq->signer && rq->signer->fd >= 0;
 	checks[2].name = "active_key";
-	checks[2].ok = rq->snapshot->keys->jwks.n > 0;
+	checks[2].ok = has_active_key(rq->snapshot);
 	checks[3].name = "not_draining";
 	checks[3].ok = !atomic_load(&rq->app->draining);
 	buf_init(&b, rq->arena, 1024);

@@ -215,26 +215,6 @@ START_TEST(a_genuine_jti_with_another_subject_is_forged)
 }
 END_TEST
 
-START_TEST(jwks_has_an_etag_and_says_304)
-{
-	struct answer a = get(f, "/.well-known/jwks.json"), b;
-	struct str etag = answer_header(&a, "ETag");
-	struct ask ask = { .target = "/.well-known/jwks.json" };
-	char list[128];
-
-	ck_assert_int_eq(a.status, 200);
-	ck_assert_str(answer_header(&a, "Cache-Control"), "public, max-age=900");
-	ck_assert(etag.n > 2 && etag.p[0] == '"');
-	snprintf(list, sizeof(list), "\"x\", W/%.*s", STR_ARG(etag));
-	ask.if_none_match = list;
-	b = flow_send(f, &ask);
-	ck_assert_int_eq(b.status, 304);
-	ck_assert_uint_eq(b.body.n, 0);
-	ask.if_none_match = "\"x\"";
-	ck_assert_int_eq(flow_send(f, &ask).status, 200);
-}
-END_TEST
-
 START_TEST(both_discovery_paths_say_the_same_and_all_of_it_is_true)
 {
 	struct answer a = get(f, "/.well-known/openid-configuration"),
@@ -286,7 +266,6 @@ Suite *judge_suite(void)
 	tcase_add_test(t, a_full_table_takes_no_more_tokens_and_still_ends_logins);
 	tcase_add_test(t, unknown_tokens_revoke_to_200_and_foreign_ones_do_not);
 	tcase_add_test(t, a_genuine_jti_with_another_subject_is_forged);
-	tcase_add_test(t, jwks_has_an_etag_and_says_304);
 	tcase_add_test(t, both_discovery_paths_say_the_same_and_all_of_it_is_true);
 	tcase_add_test(t, after_a_rotation_old_and_new_tokens_are_active);
 	suite_add_tcase(s, t);

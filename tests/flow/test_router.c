@@ -64,7 +64,7 @@ START_TEST(target_finds_its_row_on_its_listener_only)
 	static const struct way ways[] = {
 		{ LISTENER_PUBLIC, METHOD_GET, "/.well-known/jwks.json", 200, NULL },
 		{ LISTENER_PUBLIC, METHOD_HEAD, "/.well-known/jwks.json", 200, NULL },
-		{ LISTENER_PUBLIC, METHOD_GET, "/.well-known/jwks.json?x=y", 200, NULL },
+		{ LISTENER_PUBLIC, METHOD_GET, "/.well-known/jwks.json?alg=ES256", 200, NULL },
 		{ LISTENER_PUBLIC, METHOD_GET, "/.well-known/openid-configuration", 200, NULL },
 		{ LISTENER_PUBLIC, METHOD_GET, "/.well-known/oauth-authorization-server", 200,
 		  NULL },

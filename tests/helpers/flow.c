@@ -340,6 +340,7 @@ static void fill(struct request *rq, struct flow *f, const struct ask *ask)
 	rq->content_type = str_z(ask->content_type);
 	rq->if_match = str_z(ask->if_match);
 	rq->if_none_match = str_z(ask->if_none_match);
+	rq->accept = str_z(ask->accept);
 	rq->body = ask->body;
 	rq->address = str_z(ask->address ? ask->address : "192.0.2.1");
 	rq->peer_trusted = ask->root;

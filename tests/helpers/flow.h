@@ -72,7 +72,7 @@ struct ask {
 	enum listener listener; /* 0: public */
 	enum method method;	/* 0: GET */
 	const char *target;	/* path and query */
-	const char *authorization, *content_type, *if_match, *if_none_match;
+	const char *authorization, *content_type, *if_match, *if_none_match, *accept;
 	const char *address; /* NULL: 192.0.2.1 */
 	struct str body;
 	bool root; /* socket: the peer's uid is root's */

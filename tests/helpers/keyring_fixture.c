@@ -202,7 +202,7 @@ bool verifies(const struct issued *token)
 	bool good;
 
 	arena_reset(o.arena);
-	OK(jwks_parse(v->jwks, &set));
+	OK(jwks_parse(v->documents[JWKS_WHOLE].text, &set));
 	OK(jws_parse(o.arena, str_z(token->text), &jws));
 	key = jwks_find(set, jws.kid);
 	good = key && jws_verify(&jws, key) == ERR_OK && keyring_verifier(v, jws.kid);

@@ -10,7 +10,13 @@
 #define OK(expression) ck_assert_int_eq((expression), ERR_OK)
 
 enum { KEYRING_SKEW = 60 }; /* keys.clock_skew of the first configuration */
-enum { DAY = 86400, PERIOD = 30 * DAY, MAX_AGE = 900, READY_AFTER = MAX_AGE + KEYRING_SKEW };
+enum {
+	DAY = 86400,
+	PERIOD = 30 * DAY,
+	MAX_AGE = 900,
+	PROMISE = MAX_AGE + MAX_AGE / 2, /* with stale-while-revalidate */
+	READY_AFTER = PROMISE + KEYRING_SKEW
+};
 
 /* What the store does with a step: runs it (twice, as a writer may), refuses it, or runs it and
  * says that it does not know. */

@@ -40,7 +40,7 @@ static void assert_all_have_keys(const struct issued *alive)
 	struct keyring_view *v = keyring_view_get(o.keyring);
 	AUTO(jwks, set) = NULL;
 
-	OK(jwks_parse(v->jwks, &set));
+	OK(jwks_parse(v->documents[JWKS_WHOLE].text, &set));
 	for (size_t i = 0; i < ALIVE_MAX; i++)
 		ck_assert(alive[i].exp <= now() || jwks_find(set, str_z(alive[i].kid)));
 	keyring_view_unref(v);
@@ -107,7 +107,7 @@ START_TEST(a_new_algorithm_is_published_before_it_signs)
 	v = keyring_view_get(o.keyring);
 	ck_assert_ptr_nonnull(key_plan_find(v->infos, v->count, ALG_RS256, KEY_STANDBY));
 	ck_assert_ptr_null(key_plan_find(v->infos, v->count, ALG_RS256, KEY_ACTIVE));
-	ck_assert_int_eq(keyring_max_age(o.keyring, v, now()), MAX_AGE);
+	ck_assert_int_eq(keyring_jwks_promise(o.keyring, v, now()).max_age, MAX_AGE);
 	keyring_view_unref(v);
 	advance(READY_AFTER - 1);
 	OK(tend());
@@ -134,23 +134,29 @@ END_TEST
 START_TEST(a_longer_max_age_is_written_down_before_it_is_promised)
 {
 	struct keyring_view *v = keyring_view_get(o.keyring);
+	struct jwks_promise p = keyring_jwks_promise(o.keyring, v, now());
 	struct rotate_result r = { .kid = "" };
 
+	ck_assert_int_eq(p.max_age, MAX_AGE);
+	ck_assert_int_eq(p.stale_while, PROMISE - MAX_AGE);
 	o.config.keys.jwks_max_age = 4 * MAX_AGE;
 	keyring_configure(o.keyring, &o.config);
 	o.mood = STORE_REFUSES;
 	ck_assert_int_eq(tend(), ERR_FULL);
-	ck_assert_int_eq(keyring_max_age(o.keyring, v, now()), MAX_AGE);
+	p = keyring_jwks_promise(o.keyring, v, now());
+	ck_assert_int_le(p.max_age + p.stale_while, PROMISE);
 	o.mood = STORE_WORKS;
 	advance(60);
 	OK(tend());
-	ck_assert_int_eq(keyring_max_age(o.keyring, v, now()), 4 * MAX_AGE);
+	p = keyring_jwks_promise(o.keyring, v, now());
+	ck_assert_int_eq(p.max_age, 4 * MAX_AGE);
+	ck_assert_int_eq(p.max_age + p.stale_while, 4 * PROMISE);
 	keyring_view_unref(v);
 	/* and remembered when it is shortened again, by a later server too */
 	configure();
 	reopen();
 	OK(rotate(false, &r));
-	ck_assert_int_eq(info_of(KEY_STANDBY).ready_at, now() + 4 * MAX_AGE + KEYRING_SKEW);
+	ck_assert_int_eq(info_of(KEY_STANDBY).ready_at, now() + 4 * PROMISE + KEYRING_SKEW);
 }
 END_TEST
 
@@ -240,8 +246,8 @@ START_TEST(acts_of_many_threads_take_turns_and_readers_do_not_wait)
 	for (int i = 0; i < 2000; i++) {
 		struct keyring_view *v = keyring_view_get(o.keyring);
 
-		ck_assert_uint_gt(v->jwks.n, 0);
-		ck_assert_int_ge(keyring_max_age(o.keyring, v, FIXTURE_NOW), 1);
+		ck_assert_uint_gt(v->documents[JWKS_WHOLE].text.n, 0);
+		ck_assert_int_ge(keyring_jwks_promise(o.keyring, v, FIXTURE_NOW).max_age, 1);
 		keyring_view_unref(v);
 	}
 	for (size_t i = 0; i < COUNT(actors); i++) {

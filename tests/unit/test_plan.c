@@ -1,11 +1,9 @@
-/* keys/plan and keys/jwks: the life of a key as arithmetic, and the set as text. */
+/* keys/plan: the life of a key as arithmetic. */
 #include <check.h>
 #include <stdlib.h>
 
 #include "base/secret.h"
-#include "keys/jwks.h"
 #include "keys/plan.h"
-#include "keys/sign.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -232,6 +230,52 @@ START_TEST(max_age_ends_at_the_next_planned_change)
 }
 END_TEST
 
+/* ---- what caches are told ---- */
+
+START_TEST(stale_times_follow_from_max_age_and_period)
+{
+	static const struct {
+		int64_t rotate_every, max_age, skew, stale_while, stale_if_error;
+	} rows[] = {
+		{ 30 * DAY, 900, 60, 450, DAY },
+		{ DAY, 900, 60, 450, DAY - 1860 },
+		{ 2, 1, 0, 0, 0 },
+		{ 4, 1, 0, 0, 2 },
+		{ 10, 3, 60, 1, 0 },
+		{ 2 * DAY + 60, DAY, 60, DAY / 2, 0 },
+		{ 2 * DAY + 61, DAY, 60, DAY / 2, 1 },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct key_policy p = policy;
+
+		p.rotate_every = rows[i].rotate_every;
+		p.jwks_max_age = rows[i].max_age;
+		p.skew = rows[i].skew;
+		ck_assert_int_eq(key_plan_stale_while(&p), rows[i].stale_while);
+		ck_assert_int_eq(key_plan_stale_if_error(&p), rows[i].stale_if_error);
+		ck_assert_int_eq(key_plan_promise(&p), rows[i].max_age + rows[i].stale_while);
+	}
+}
+END_TEST
+
+/* A cache that fetched one second before a standby was published, and has not reached us since. */
+START_TEST(what_an_error_excuses_ends_before_the_standby_signs)
+{
+	for (int64_t period = 2; period < 20 * AGE; period += 7) {
+		struct key_policy p = policy;
+		int64_t published = NOW, signs = published + period;
+		int64_t held_until;
+
+		p.rotate_every = period;
+		if (key_plan_stale_if_error(&p) == 0)
+			continue;
+		held_until = published - 1 + p.jwks_max_age + key_plan_stale_if_error(&p);
+		ck_assert_int_lt(held_until + p.skew, signs);
+	}
+}
+END_TEST
+
 START_TEST(no_key_is_removed_before_its_last_token_and_the_skew)
 {
 	ck_assert_int_eq(key_plan_remove_at(&policy, NOW), NOW + SKEW);
@@ -347,110 +391,6 @@ START_TEST(states_have_names_both_ways)
 }
 END_TEST
 
-/* ---- jwks ---- */
-
-struct made {
-	struct key_info info;
-	struct jwk *key;
-};
-
-static struct made make_published(enum alg alg, enum key_state state, int64_t retire_at)
-{
-	struct made m = { .info = { .alg = alg, .state = state, .retire_at = retire_at } };
-	struct signing_key *key;
-
-	ck_assert_int_eq(signing_key_generate(alg, &key), ERR_OK);
-	ck_assert_int_eq(signing_key_public(key, STR_NONE, &m.key), ERR_OK);
-	memcpy(m.info.kid, jwk_kid(m.key).p, jwk_kid(m.key).n);
-	signing_key_free(key);
-	return m;
-}
-
-static enum err render(const struct made *made, size_t count, enum alg default_alg, struct buf *out)
-{
-	struct published_key published[8];
-
-	for (size_t i = 0; i < count; i++)
-		published[i] = (struct published_key){ &made[i].info, made[i].key };
-	buf_init(out, NULL, 16384);
-	return jwks_render(published, count, default_alg, out);
-}
-
-START_TEST(the_set_begins_with_the_key_that_signs)
-{
-	struct made made[] = {
-		make_published(ALG_ES256, KEY_RETIRING, 5),
-		make_published(ALG_RS256, KEY_STANDBY, 0),
-		make_published(ALG_ES256, KEY_STANDBY, 0),
-		make_published(ALG_ES256, KEY_REMOVED, 0),
-		make_published(ALG_RS256, KEY_ACTIVE, 0),
-		make_published(ALG_ES256, KEY_RETIRING, 9),
-		make_published(ALG_ES256, KEY_ACTIVE, 0),
-		make_published(ALG_ES256, KEY_REVOKED, 0),
-	};
-	static const struct {
-		enum alg alg;
-		size_t count;
-		size_t order[6];
-	} cases[] = {
-		{ ALG_ES256, 6, { 6, 2, 5, 0, 4, 1 } },
-		{ ALG_RS256, 6, { 4, 1, 6, 2, 5, 0 } },
-	};
-
-	for (size_t c = 0; c < COUNT(cases); c++) {
-		struct jwks *set;
-		struct buf out;
-		struct str text;
-
-		ck_assert_int_eq(render(made, COUNT(made), cases[c].alg, &out), ERR_OK);
-		ck_assert_int_eq(buf_end(&out, &text), ERR_OK);
-		ck_assert_int_eq(jwks_parse(text, &set), ERR_OK);
-		ck_assert_uint_eq(set->count, cases[c].count);
-		for (size_t i = 0; i < set->count; i++)
-			ck_assert(str_equal(jwk_kid(set->keys[i]),
-					    str_z(made[cases[c].order[i]].info.kid)));
-		ck_assert_ptr_null(strstr(text.p, "\"d\""));
-		jwks_free(set);
-		buf_done(&out);
-	}
-	for (size_t i = 0; i < COUNT(made); i++)
-		jwk_free(made[i].key);
-}
-END_TEST
-
-START_TEST(a_set_in_which_nothing_signs_is_not_published)
-{
-	struct made made[] = { make_published(ALG_ES256, KEY_STANDBY, 0),
-			       make_published(ALG_ES256, KEY_RETIRING, 1) };
-	struct buf out;
-
-	ck_assert_int_eq(render(made, 0, ALG_ES256, &out), ERR_INTERNAL);
-	buf_done(&out);
-	ck_assert_int_eq(render(made, 2, ALG_ES256, &out), ERR_INTERNAL);
-	buf_done(&out);
-	made[0].info.state = KEY_ACTIVE;
-	ck_assert_int_eq(render(made, 2, ALG_RS256, &out), ERR_INTERNAL);
-	buf_done(&out);
-	ck_assert_int_eq(render(made, 2, ALG_ES256, &out), ERR_OK);
-	buf_done(&out);
-	jwk_free(made[0].key);
-	jwk_free(made[1].key);
-}
-END_TEST
-
-START_TEST(an_etag_is_quoted_and_changes_with_the_text)
-{
-	char a[ETAG_LEN + 1], b[ETAG_LEN + 1];
-
-	jwks_etag(STR("{\"keys\":[]}"), a);
-	jwks_etag(STR("{\"keys\":[] }"), b);
-	ck_assert_uint_eq(strlen(a), ETAG_LEN);
-	ck_assert(a[0] == '"' && a[ETAG_LEN - 1] == '"');
-	ck_assert_ptr_null(strpbrk(a + 1, "\\ ,") /* etagc without what lists would split */);
-	ck_assert_str_ne(a, b);
-}
-END_TEST
-
 static Suite *plan_suite(void)
 {
 	const TTest *const tests[] = {
@@ -463,14 +403,13 @@ static Suite *plan_suite(void)
 		a_bound_is_raised_a_step_before_tokens_reach_it,
 		bounds_come_first_and_the_list_ends_at_its_cap,
 		max_age_ends_at_the_next_planned_change,
+		stale_times_follow_from_max_age_and_period,
+		what_an_error_excuses_ends_before_the_standby_signs,
 		no_key_is_removed_before_its_last_token_and_the_skew,
 		lint_names_the_key_and_the_broken_rule,
 		lint_counts_keys_per_algorithm,
 		a_key_that_left_too_early_or_stays_too_long_is_seen,
 		states_have_names_both_ways,
-		the_set_begins_with_the_key_that_signs,
-		a_set_in_which_nothing_signs_is_not_published,
-		an_etag_is_quoted_and_changes_with_the_text,
 	};
 	Suite *s = suite_create("plan");
 	TCase *tc = tcase_create("plan");
