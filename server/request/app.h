@@ -8,6 +8,7 @@
 
 #include "server/store/cache.h"
 #include "server/state/config.h"
+#include "server/state/consumers.h"
 #include "server/state/env.h"
 #include "server/state/keyring.h"
 #include "server/store/lane.h"
@@ -51,6 +52,7 @@ struct app {
 	struct log *log;
 	struct metrics *metrics;
 	struct keyring *keyring;
+	struct consumers *consumers; /* of the key set */
 	struct client_cache *clients;
 	struct revoked *revoked;
 	struct attempts *attempts;

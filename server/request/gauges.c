@@ -57,8 +57,13 @@ static void fill_keys(const struct request *rq, struct metrics_gauges *g)
 {
 	const struct keyring_view *v = rq->snapshot->keys;
 	size_t cap = sizeof(g->keys) / sizeof(g->keys[0]);
+	struct consumers_counts consumers;
 	struct keyring_counts counts;
 
+	consumers_count(rq->app->consumers, v, rq->now, &consumers);
+	g->consumers_holding = consumers.holding;
+	g->consumers_lagging = consumers.lagging;
+	g->consumers_anonymous = consumers.anonymous;
 	keyring_counts(rq->app->keyring, &counts);
 	g->key_rotations_scheduled = counts.scheduled;
 	g->key_rotations_manual = counts.manual;

@@ -174,6 +174,28 @@ static void flush_uses(struct housekeeper *h)
 	arena_free(u.arena);
 }
 
+/* ---- who fetches the key set ---- */
+
+static enum err write_consumers(struct lane_ctx *ctx, void *arg)
+{
+	struct housekeeper *h = arg;
+	struct keyring_view *v = keyring_view_get(h->office->app.keyring);
+	enum err e = consumers_write(h->office->app.consumers, ctx->db, v, wall(h));
+
+	keyring_view_unref(v);
+	return e;
+}
+
+static void flush_consumers(struct housekeeper *h)
+{
+	enum err e = office_write(h->office, write_consumers, h);
+
+	if (e)
+		complain(h, "consumers of the key set could not be written", e);
+	else
+		consumers_written(h->office->app.consumers);
+}
+
 /* ---- folded refusals ---- */
 
 struct fold {
@@ -232,6 +254,7 @@ static void do_duties(struct housekeeper *h)
 	if (now >= h->next_minute) {
 		flush_uses(h);
 		flush_refusals(h, false);
+		flush_consumers(h);
 		purge(h);
 		h->next_minute = now + MINUTE;
 	}
@@ -272,6 +295,8 @@ static enum err reload(struct housekeeper *h, struct config_fault *fault)
 		e = config_check_reload(old, next, fault);
 	if (!e)
 		e = listeners_reload(h->listeners, next, fault);
+	if (!e)
+		e = consumers_configure(o->app.consumers, next);
 	if (!e)
 		e = snapshot_rebuild(&o->app, o->db, next);
 	if (e) {
@@ -367,6 +392,7 @@ void housekeeper_run(struct housekeeper *h)
 void housekeeper_finish(struct housekeeper *h)
 {
 	flush_uses(h);
+	flush_consumers(h);
 	flush_refusals(h, true);
 	record(h, AUDIT_SERVER_STOP, "ok", NULL);
 	log_say(h->office->app.log, LOG_INFO, "stopped", NULL, NULL);

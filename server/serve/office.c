@@ -152,6 +152,8 @@ static enum err make_parts(struct office *o)
 	if (!e)
 		e = revoked_new(REVOCATIONS_MAX, &app->revoked);
 	if (!e)
+		e = consumers_new(o->config, &app->consumers);
+	if (!e)
 		e = attempts_new(&o->env, LOGIN_TABLE_MAX, &app->attempts);
 	if (!e)
 		e = secret_cache_new(&o->env, PROVEN_SECRETS_MAX, &app->proven);
@@ -194,6 +196,15 @@ static enum err commit_master(void *arg)
 	return broker_master_commit(arg);
 }
 
+static enum err load_consumers(struct office *o)
+{
+	struct keyring_view *v = keyring_view_get(o->app.keyring);
+	enum err e = consumers_load(o->app.consumers, o->db, v, o->env.now(&o->env));
+
+	keyring_view_unref(v);
+	return e;
+}
+
 static enum err open_keys(struct office *o, struct config_fault *fault)
 {
 	const struct keyring_means means = {
@@ -217,6 +228,8 @@ static enum err open_keys(struct office *o, struct config_fault *fault)
 		e = revoked_load(o->app.revoked, o->db, o->env.now(&o->env));
 	if (!e)
 		e = snapshot_rebuild(&o->app, o->db, o->config);
+	if (!e)
+		e = load_consumers(o);
 	return e ? say(fault, e, "the server's state cannot be read") : ERR_OK;
 }
 
@@ -312,6 +325,7 @@ void office_close(struct office *o)
 	office_stop_lanes(o);
 	snapshot_slot_free(app->slot);
 	keyring_free(app->keyring);
+	consumers_free(app->consumers);
 	audit_folder_free(app->refusals);
 	secret_cache_free(app->proven);
 	attempts_free(app->attempts);

@@ -51,11 +51,14 @@ struct keyring_view {
 	struct key_info *infos;	  /* the same keys' infos, for keys/plan.h */
 	size_t count;
 	struct jwks_document documents[JWKS_KINDS];
+	uint64_t standby[ALG_COUNT]; /* kid_mark of each algorithm's standby; 0: there is none */
 	int64_t next_change; /* of the published set, as planned when the view was made; INT64_MAX
 			      */
 	struct arena *arena;
 };
 void keyring_view_unref(struct keyring_view *v);
+/* A kid as a number that is not 0: to compare kids of ours, not to keep strangers out. */
+uint64_t kid_mark(struct str kid);
 struct keyring_view *keyring_view_get(struct keyring *k);
 /* A key that may verify now: active, retiring, or standby. The standby has signed nothing, yet: a
  * view may be a moment older than the switch, and a token of that moment is genuine. NULL

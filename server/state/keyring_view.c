@@ -99,6 +99,23 @@ static enum err render(struct keyring_view *v, enum alg lead)
 	return e;
 }
 
+uint64_t kid_mark(struct str kid)
+{
+	uint64_t mark = 0xcbf29ce484222325; /* FNV-1a */
+
+	for (size_t i = 0; i < kid.n; i++)
+		mark = (mark ^ (unsigned char)kid.p[i]) * 0x100000001b3;
+	return mark ? mark : 1;
+}
+
+static void mark_standbys(struct keyring_view *v)
+{
+	for (size_t i = 0; i < v->count; i++) {
+		if (v->infos[i].state == KEY_STANDBY)
+			v->standby[v->infos[i].alg] = kid_mark(str_z(v->infos[i].kid));
+	}
+}
+
 /* The default algorithm leads; while it has no active key (it was configured a moment ago, and
  * waits to be ready) another one does. */
 static enum alg leading_alg(const struct keyring_view *v, enum alg default_alg)
@@ -125,6 +142,7 @@ static enum err fill(struct keyring_view *v, const struct key_rows *rows, enum a
 		e = add_key(v, &rows->rows[i]);
 	if (!e)
 		e = render(v, leading_alg(v, default_alg));
+	mark_standbys(v);
 	v->next_change = key_plan_next_change(v->infos, v->count, now);
 	return e;
 }

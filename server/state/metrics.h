@@ -59,6 +59,7 @@ struct metrics_gauges {
 	uint64_t log_dropped, writer_batches, writer_operations, writer_reruns, writer_failures,
 		writer_shed;
 	unsigned writer_queued, hash_queued, blocking_queued;
+	unsigned consumers_holding, consumers_lagging, consumers_anonymous;
 	uint64_t hash_shed, blocking_shed, key_rotations_scheduled, key_rotations_manual,
 		key_rotations_failed;
 	int64_t next_rotation_at, config_reloaded_at, started_at;

@@ -469,6 +469,19 @@ static void keys(const struct metrics_gauges *g, struct buf *out)
 	}
 }
 
+static void consumers(const struct metrics_gauges *g, struct buf *out)
+{
+	const char *name = "chancery_jwks_consumers";
+
+	head(out, name, "gauge",
+	     "Verifiers that hold every standby key they should, that do not, and passers-by of a "
+	     "day "
+	     "(about).");
+	buf_fmt(out, "%s{state=\"holding\"} %u\n", name, g->consumers_holding);
+	buf_fmt(out, "%s{state=\"lagging\"} %u\n", name, g->consumers_lagging);
+	buf_fmt(out, "%s{state=\"anonymous\"} %u\n", name, g->consumers_anonymous);
+}
+
 static void configuration(const struct metrics_gauges *g, struct buf *out)
 {
 	metrics_simple(out, "chancery_config_last_reload_successful", "gauge",
@@ -498,6 +511,7 @@ void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct bu
 	db_histogram(m, out);
 	lanes(g, out);
 	keys(g, out);
+	consumers(g, out);
 	rotations(g, out);
 	metrics_process(g, out);
 }

@@ -10,7 +10,7 @@ static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 /* ---- addresses ---- */
 
-static bool is_v4(const struct address *a)
+bool address_is_v4(const struct address *a)
 {
 	return !memcmp(a->b, mapped, sizeof(mapped));
 }
@@ -52,7 +52,7 @@ enum err address_parse(struct str text, struct address *ret_address)
 void address_write(const struct address *a, char ret_text[ADDRESS_TEXT_MAX])
 {
 	ret_text[0] = '\0';
-	if (is_v4(a))
+	if (address_is_v4(a))
 		inet_ntop(AF_INET, a->b + sizeof(mapped), ret_text, ADDRESS_TEXT_MAX);
 	else
 		inet_ntop(AF_INET6, a->b, ret_text, ADDRESS_TEXT_MAX);
@@ -115,7 +115,7 @@ enum err network_parse(struct str text, struct network *ret_network)
 /* A short prefix of mapped addresses holds more than IPv4 and has its form in IPv6 only. */
 void network_write(const struct network *n, struct buf *out)
 {
-	bool v4 = is_v4(&n->base) && n->bits >= V4_OFFSET;
+	bool v4 = address_is_v4(&n->base) && n->bits >= V4_OFFSET;
 	char text[ADDRESS_TEXT_MAX];
 
 	address_write(&n->base, text);
@@ -124,7 +124,7 @@ void network_write(const struct network *n, struct buf *out)
 		buf_fmt(out, "/%u", v4 ? n->bits - V4_OFFSET : n->bits);
 }
 
-static bool network_has(const struct network *n, const struct address *a)
+bool network_has(const struct network *n, const struct address *a)
 {
 	unsigned whole = n->bits / 8;
 	unsigned rest = n->bits % 8;

@@ -20,6 +20,7 @@ enum { ADDRESS_TEXT_MAX = INET6_ADDRSTRLEN };
 bool address_of(const struct sockaddr *sa, struct address *ret_address);
 /* Address literal, no port, no brackets. ERR_SYNTAX. */
 MUST_CHECK enum err address_parse(struct str text, struct address *ret_address);
+bool address_is_v4(const struct address *a);
 /* "192.0.2.1", "2001:db8::1" */
 void address_write(const struct address *a, char ret_text[ADDRESS_TEXT_MAX]);
 
@@ -40,6 +41,7 @@ struct network_list {
  * 10.0.0.1/8 is a slip of the pen whose meaning we will not guess. */
 MUST_CHECK enum err network_parse(struct str text, struct network *ret_network);
 void network_write(const struct network *n, struct buf *out);
+bool network_has(const struct network *n, const struct address *a);
 bool network_list_has(const struct network_list *list, const struct address *a);
 
 #endif

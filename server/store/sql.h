@@ -176,6 +176,18 @@ SQL sql_root_get[] = "SELECT version, sealed FROM roots ORDER BY version DESC LI
 SQL sql_root_put[] = "INSERT INTO roots (version, sealed, created_at) VALUES ($1, $2, $3) "
 		     "ON CONFLICT (version) DO UPDATE SET sealed = excluded.sealed";
 
+/* ---- consumers ---- */
+
+#define CONSUMER_COLUMNS "name, first_at, last_at, fetches, held"
+/* The latest first: where not all fit, those that have gone are left out. */
+SQL sql_consumer_list[] = "SELECT " CONSUMER_COLUMNS
+			  " FROM consumers ORDER BY last_at DESC, name LIMIT $1";
+SQL sql_consumer_put[] =
+	"INSERT INTO consumers (" CONSUMER_COLUMNS ") VALUES ($1, $2, $3, $4, $5) "
+	"ON CONFLICT (name) DO UPDATE SET first_at = excluded.first_at, "
+	"last_at = excluded.last_at, fetches = excluded.fetches, held = excluded.held";
+SQL sql_consumer_forget[] = "DELETE FROM consumers WHERE last_at < $1";
+
 /* ---- audit, meta, housekeeping ---- */
 
 #define AUDIT_COLUMNS "id, at, event, outcome, actor, target, address, request_id, reason, count"

@@ -277,6 +277,21 @@ MUST_CHECK enum err store_root_get(struct db *db, struct arena *a, int64_t *ret_
 				   struct str *ret_sealed);
 MUST_CHECK enum err store_root_put(struct db *db, int64_t version, struct str sealed, int64_t now);
 
+/* ---- consumers of the key set (server/state/consumers.h) ---- */
+
+struct consumer_row {
+	struct str name;
+	int64_t first_at, last_at, fetches;
+	struct str held; /* kids, separated by one space */
+};
+/* Those seen last first, at most `limit`. */
+MUST_CHECK enum err store_consumers(struct db *db, struct arena *a, int64_t limit,
+				    struct consumer_row **ret_rows, size_t *ret_count);
+/* Writes it over what was stored under the name. */
+MUST_CHECK enum err store_consumer_put(struct db *db, const struct consumer_row *row);
+/* Those unseen since. */
+MUST_CHECK enum err store_consumers_forget(struct db *db, int64_t before);
+
 /* ---- audit, meta, housekeeping ---- */
 
 struct audit_row {

@@ -3,7 +3,9 @@
  * which, and what caches may be told. */
 #include "server/token/endpoints.h"
 
+#include "oauth/basic.h"
 #include "server/request/app.h"
+#include "server/token/auth.h"
 #include "server/token/document.h"
 
 enum { EMERGENCY_RETRY = 1, WEIGHT_MAX = 1000 };
@@ -133,7 +135,27 @@ static enum err cache_control(struct request *rq, struct str *ret_text)
 	return buf_end(&b, ret_text);
 }
 
-enum err ep_jwks(struct request *rq)
+/* ---- who asks ---- */
+
+/* What the fetcher holds now: a body that was delivered, or one that it proved to hold. HEAD
+ * delivers nothing, and "*" proves nothing. */
+static void note_consumer(struct request *rq, size_t kind, const char *etag)
+{
+	const struct consumer_fetch f = {
+		.address = rq->address,
+		.client_id = rq->client ? rq->client->id : STR_NONE,
+		.algs = jwks_kinds[kind].algs,
+		.view = rq->snapshot->keys,
+		.now = rq->now,
+	};
+	bool holds = rq->response.status == 304 ? document_is_held(rq, etag)
+						: rq->method == METHOD_GET;
+
+	if (holds)
+		consumers_note(rq->app->consumers, &f);
+}
+
+static enum err answer(struct request *rq)
 {
 	const struct jwks_document *made;
 	struct document d = { .vary = "Accept" };
@@ -154,5 +176,31 @@ enum err ep_jwks(struct request *rq)
 		return fail(rq, ERR_NOMEM, "no memory for a header");
 	e = document_respond(rq, &d);
 	count_jwks(rq->metrics, rq->response.status == 304);
+	note_consumer(rq, kind, d.etag);
 	return e;
+}
+
+static enum err after_auth(struct request *rq, enum err verdict)
+{
+	return verdict ? verdict : answer(rq);
+}
+
+static bool shows_basic(const struct request *rq)
+{
+	struct str scheme, credentials;
+
+	return rq->authorization.p && !auth_split(rq->authorization, &scheme, &credentials) &&
+	       str_case_equal(scheme, STR("Basic"));
+}
+
+/* Nobody need authenticate, and everybody gets the same set. A client that does so is known by its
+ * name, whatever its address (server/state/consumers.h); other schemes are not for us. */
+enum err ep_jwks(struct request *rq)
+{
+	if (!shows_basic(rq))
+		return answer(rq);
+	rq->form = arena_new_of(rq->arena, struct form); /* auth_client looks for a second way */
+	if (!rq->form)
+		return fail(rq, ERR_NOMEM, "no memory for client authentication");
+	return auth_client(rq, after_auth);
 }

@@ -75,6 +75,7 @@ static void make_parts(struct flow *f)
 	ck_assert_ptr_nonnull(f->metrics);
 	ck_assert_int_eq(client_cache_new(64, 16, &app->clients), ERR_OK);
 	ck_assert_int_eq(revoked_new(REVOCATIONS_MAX, &app->revoked), ERR_OK);
+	ck_assert_int_eq(consumers_new(f->config, &app->consumers), ERR_OK);
 	ck_assert_int_eq(attempts_new(app->env, 1024, &app->attempts), ERR_OK);
 	ck_assert_int_eq(secret_cache_new(app->env, 64, &app->proven), ERR_OK);
 	ck_assert_int_eq(audit_folder_new(&app->refusals), ERR_OK);
@@ -128,6 +129,7 @@ void flow_down(struct flow *f)
 		json_free(k->root);
 	snapshot_slot_free(app->slot);
 	keyring_free(app->keyring);
+	consumers_free(app->consumers);
 	audit_folder_free(app->refusals);
 	secret_cache_free(app->proven);
 	attempts_free(app->attempts);

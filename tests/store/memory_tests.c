@@ -149,6 +149,18 @@ static enum err revoke_and_list(void)
 	return e ? e : store_revocations(fx.db, rows, 0, NULL, 10, &list, &count);
 }
 
+static enum err write_and_list_consumers(void)
+{
+	const struct consumer_row row = { .name = STR("x"), .last_at = LATER, .held = STR("k") };
+	struct consumer_row *list;
+	size_t count;
+	enum err e = store_consumer_put(fx.db, &row);
+
+	if (!e)
+		e = store_consumers_forget(fx.db, LATER);
+	return e ? e : store_consumers(fx.db, rows, 10, &list, &count);
+}
+
 static enum err purge_a_little(void)
 {
 	int64_t deleted;
@@ -157,10 +169,23 @@ static enum err purge_a_little(void)
 }
 
 static enum err (*const operations[])(void) = {
-	create_a_client,    update_a_client, delete_a_client,	list_clients,
-	create_a_user,	    find_a_user,     change_a_password, delete_an_api,
-	list_apis,	    begin_a_login,   rotate_keys,	list_keys,
-	put_and_get_a_root, revoke_and_list, purge_a_little,	write_and_list_audit,
+	create_a_client,
+	update_a_client,
+	delete_a_client,
+	list_clients,
+	create_a_user,
+	find_a_user,
+	change_a_password,
+	delete_an_api,
+	list_apis,
+	begin_a_login,
+	rotate_keys,
+	list_keys,
+	put_and_get_a_root,
+	revoke_and_list,
+	purge_a_little,
+	write_and_list_audit,
+	write_and_list_consumers,
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };
 
@@ -173,7 +198,9 @@ static int64_t trace(void)
 		"10000 * (SELECT COUNT(*) FROM principals) + 100000 * (SELECT COUNT(*) FROM keys) "
 		"+ "
 		"1000000 * (SELECT COUNT(*) FROM logins WHERE ended_at = 0) + "
-		"10000000 * (SELECT COUNT(*) FROM audit) + 100000000 * (SELECT COUNT(*) FROM meta)";
+		"10000000 * (SELECT COUNT(*) FROM audit) + 100000000 * (SELECT COUNT(*) FROM meta) "
+		"+ "
+		"1000000000 * (SELECT COUNT(*) FROM consumers)";
 	struct db_stmt *s;
 	bool row;
 	int64_t n;

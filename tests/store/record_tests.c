@@ -231,6 +231,43 @@ START_TEST(purge_walks_through_all_logins_and_around)
 }
 END_TEST
 
+/* ---- consumers ---- */
+
+static void put_consumer(const char *name, int64_t last_at, const char *held)
+{
+	const struct consumer_row row = { .name = str_z(name),
+					  .first_at = NOW,
+					  .last_at = last_at,
+					  .fetches = 3,
+					  .held = str_z(held) };
+
+	OK(store_consumer_put(fx.db, &row));
+}
+
+START_TEST(a_consumer_is_written_over_and_the_latest_come_first)
+{
+	struct consumer_row *rows;
+	size_t count;
+
+	put_consumer("a", NOW + 1, "k1");
+	put_consumer("b", NOW + 2, NULL);
+	put_consumer("c", NOW + 2, "");
+	put_consumer("a", NOW + 3, "k1 k2");
+	OK(store_consumers(fx.db, fx.arena, 2, &rows, &count));
+	ck_assert_uint_eq(count, 2);
+	STR_EQ(rows[0].name, "a");
+	STR_EQ(rows[0].held, "k1 k2");
+	ck_assert_int_eq(rows[0].first_at, NOW);
+	ck_assert_int_eq(rows[0].last_at, NOW + 3);
+	ck_assert_int_eq(rows[0].fetches, 3);
+	STR_EQ(rows[1].name, "b");
+	STR_EQ(rows[1].held, "");
+	OK(store_consumers_forget(fx.db, NOW + 3));
+	OK(store_consumers(fx.db, fx.arena, 10, &rows, &count));
+	ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
 TCase *record_tests(void)
 {
 	TCase *t = tcase_create("records");
@@ -241,6 +278,7 @@ TCase *record_tests(void)
 	tcase_add_test(t, revocations_page_in_order_and_leave_out_the_passed);
 	tcase_add_test(t, audit_rows_come_newest_first_with_growing_ids);
 	tcase_add_test(t, a_meta_value_is_replaced);
+	tcase_add_test(t, a_consumer_is_written_over_and_the_latest_come_first);
 	tcase_add_test(t, purge_forgets_what_nothing_can_need);
 	tcase_add_test(t, purge_keeps_the_newest_audit_row);
 	tcase_add_test(t, purge_deletes_no_more_than_it_may);
