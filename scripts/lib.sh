@@ -15,7 +15,7 @@ packages_build='gcc libc6-dev pkg-config meson ninja-build libsodium-dev libssl-
 	libseccomp-dev curl ca-certificates'
 # clang-format has a fixed version, because each one formats a little differently.
 packages_test='check clang libclang-rt-dev clang-format-19 valgrind nodejs npm openssl sqlite3
-	python3 jq procps util-linux gdb'
+	python3 jq procps util-linux gdb nginx-light'
 packages_bench='wrk check openssl python3 procps'
 
 say()
