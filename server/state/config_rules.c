@@ -173,6 +173,8 @@ static enum err lifetimes_fit_keys(const struct config *c, struct config_fault *
 
 static enum err logins_outlive_their_tokens(const struct config *c, struct config_fault *fault)
 {
+	char most[DURATION_TEXT_MAX];
+
 	if (c->tokens.refresh_ttl > c->tokens.refresh_max)
 		return config_faulty(
 			fault,

@@ -316,8 +316,9 @@ static void db_histogram(struct metrics *m, struct buf *out)
 {
 	static const char *const labels[DB_OPS] = { "op=\"read\"", "op=\"write\"" };
 
-	head(out, "chancery_db_query_duration_seconds", "histogram",
-	     "Time of one task on a reader, or of one transaction until it is on the disk.");
+	metrics_head(
+		out, "chancery_db_query_duration_seconds", "histogram",
+		"Time of one task on a reader, or of one transaction until it is on the disk.");
 	for (size_t op = 0; op < DB_OPS; op++) {
 		struct sums sums = { .requests = 0 };
 
@@ -336,7 +337,7 @@ static void in_flight(struct metrics *m, struct buf *out)
 								    LISTENER_SOCKET };
 	const char *name = "chancery_http_requests_in_flight";
 
-	head(out, name, "gauge", "Requests that have begun and are not answered.");
+	metrics_head(out, name, "gauge", "Requests that have begun and are not answered.");
 	for (size_t i = 0; i < LISTENERS_COUNTED; i++) {
 		uint64_t sum = 0;
 
@@ -473,10 +474,11 @@ static void consumers(const struct metrics_gauges *g, struct buf *out)
 {
 	const char *name = "chancery_jwks_consumers";
 
-	head(out, name, "gauge",
-	     "Verifiers that hold every standby key they should, that do not, and passers-by of a "
-	     "day "
-	     "(about).");
+	metrics_head(out, name, "gauge",
+		     "Verifiers that hold every standby key they should, that do not, and "
+		     "passers-by of a "
+		     "day "
+		     "(about).");
 	buf_fmt(out, "%s{state=\"holding\"} %u\n", name, g->consumers_holding);
 	buf_fmt(out, "%s{state=\"lagging\"} %u\n", name, g->consumers_lagging);
 	buf_fmt(out, "%s{state=\"anonymous\"} %u\n", name, g->consumers_anonymous);

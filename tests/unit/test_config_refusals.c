@@ -196,7 +196,7 @@ START_TEST(serve_refuses_what_is_unsafe)
 		{ HTTPS "keys: { rotate_every: 2h }\n", NULL },
 		{ HTTPS "keys: { rotate_every: 100m }\n",
 		  "34 keys would be published at a time, and 32 is what the key plan can cover; "
-		  "make it at most 83940s" },
+		  "make it at most 1399m" },
 		{ HTTPS "keys: { rotate_every: 100m }\ntokens: { max_ttl: 83940s }\n", NULL },
 		{ HTTPS "keys: { rotate_every: 100m }\ntokens: { max_ttl: 83941s }\n",
 		  "tokens.max_ttl: with" },
