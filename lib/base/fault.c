@@ -1,5 +1,5 @@
-/* Failpoints. The only state of the program that is neither constant nor owned by somebody, which
- * is why it exists in test builds alone.
+/* Failpoints and the clock that tests move. The only state of the program that is neither constant
+ * nor owned by somebody, which is why it exists in test builds alone.
  *
  * Arming takes place while one thread runs; passing is safe from any number of threads: a passage
  * is one atomic increment, so "the third" is the third of the process, whoever makes it. */
@@ -7,13 +7,17 @@
 
 #ifdef CHANCERY_FAULTS
 
+#include <endian.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "base/str.h"
 
 enum { POINTS_MAX = 16, POINT_NAME_MAX = 63 };
 
@@ -32,6 +36,10 @@ struct point {
 static struct point points[POINTS_MAX];
 static atomic_size_t armed;
 static pthread_once_t environment_read = PTHREAD_ONCE_INIT;
+
+static const char points_variable[] = "CHANCERY_FAILPOINTS";
+static const char clock_variable[] = "CHANCERY_FAULT_CLOCK";
+static _Atomic(uint64_t) *clock_page; /* NULL: the clock is right */
 
 static bool action_by_name(struct str name, enum action *ret_action)
 {
@@ -77,16 +85,65 @@ static void arm(struct str spec)
 	atomic_store(&armed, n);
 }
 
+enum err fault_clock_map(const char *file)
+{
+	struct stat st;
+	void *page = MAP_FAILED;
+	int fd;
+
+	clock_page = NULL;
+	if (!file)
+		return ERR_OK;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ERR_IO;
+	if (fstat(fd, &st) == 0 && st.st_size == sizeof(*clock_page))
+		page = mmap(NULL, sizeof(*clock_page), PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (page == MAP_FAILED)
+		return ERR_IO;
+	clock_page = page;
+	return ERR_OK;
+}
+
+/* The value of the variable, or NULL when `entry` sets another one. */
+static const char *value_of(const char *entry, const char *variable)
+{
+	size_t n = strlen(variable);
+
+	return strncmp(entry, variable, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
+}
+
+static void take_variable(const char *entry)
+{
+	const char *spec = value_of(entry, points_variable);
+	const char *file = value_of(entry, clock_variable);
+
+	if (spec)
+		arm(str_z(spec));
+	if (file && fault_clock_map(file)) {
+		fprintf(stderr, "chancery: %s is no file of 8 bytes\n", entry);
+		exit(EXIT_FAILURE);
+	}
+}
+
 static void read_environment(void)
 {
-	const struct str name = STR("CHANCERY_FAILPOINTS=");
+	for (char **e = environ; e && *e; e++)
+		take_variable(*e);
+}
 
-	for (char **e = environ; e && *e; e++) {
-		struct str entry = str_z(*e);
+bool fault_variable(struct str name)
+{
+	return str_equal_z(name, points_variable) || str_equal_z(name, clock_variable);
+}
 
-		if (str_starts(entry, name))
-			arm(str_n(entry.p + name.n, entry.n - name.n));
-	}
+int64_t fault_clock(void)
+{
+	pthread_once(&environment_read, read_environment);
+	if (!clock_page)
+		return 0;
+	return (int64_t)le64toh(atomic_load_explicit(clock_page, memory_order_relaxed));
 }
 
 void fault_arm(const char *spec)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/secret.h"
 #include "server/cmd/cmd.h"
 
@@ -16,6 +17,7 @@ int main(int argc, char **argv)
 		fputs("chancery: libsodium does not start\n", stderr);
 		return CMD_REFUSED;
 	}
+	(void)FAULT_CLOCK(); /* its file, while there is no child and nothing is forbidden */
 	env_system(&env);
 	return cmd_main(&env, (const char *const *)environ, argc, argv);
 }

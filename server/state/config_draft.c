@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "server/state/config_yaml.h"
 #include "server/state/nearest.h"
 
@@ -296,7 +297,7 @@ static bool env_is_foreign(struct str name)
 	static const char *const parts[] = { "_PORT_", "_SERVICE_PORT" };
 	static const char *const ends[] = { "_PORT", "_SERVICE_HOST" };
 
-	if (str_equal_z(name, "CHANCERY_DATA") || str_equal_z(name, "CHANCERY_FAILPOINTS"))
+	if (str_equal_z(name, "CHANCERY_DATA") || FAULT_VARIABLE(name))
 		return true;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		if (str_ends(name, str_z(ends[i])))

@@ -104,9 +104,15 @@ process.on('exit', () => {
 });
 
 export class Server {
-	static async make({ settings = {}, issuerPath = '', tls = false, start = true } = {}) {
+	/* `settings` are options of init and of serve; `clock` gives it a wall clock that moveClock() moves. */
+	static async make({ settings = {}, issuerPath = '', tls = false, start = true, clock = false } = {}) {
 		const server = new Server();
 		server.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chy-'));
+		if (clock) {
+			server.clock = fs.openSync(path.join(server.folder, 'clock'), 'w');
+			server.env = { CHANCERY_FAULT_CLOCK: path.join(server.folder, 'clock') };
+			server.moveClock(0);
+		}
 		server.data = path.join(server.folder, 'data');
 		server.port = await freePort();
 		server.adminPort = await freePort();
@@ -124,7 +130,7 @@ export class Server {
 			server.settings['server.tls.key'] = made.key;
 		}
 		server.agent = new (tls ? https : http).Agent({ keepAlive: true, maxSockets: 256 });
-		const made = server.cli('init', '--issuer', server.issuer);
+		const made = server.cli(...server.sets(), 'init', '--issuer', server.issuer);
 		if (made.status !== 0)
 			throw new Error(`init: ${made.stderr}`);
 		running.add(server);
@@ -133,10 +139,22 @@ export class Server {
 		return server;
 	}
 
+	/* Wall clock of all its processes, in seconds away from the true one. */
+	moveClock(seconds) {
+		const bytes = Buffer.alloc(8);
+		bytes.writeBigInt64LE(BigInt(seconds));
+		fs.writeSync(this.clock, bytes, 0, 8, 0);
+	}
+
+	sets() {
+		return Object.entries(this.settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+	}
+
 	/* The command line on this data directory; `input` is its standard input. */
 	cli(...args) {
 		const input = typeof args.at(-1) === 'object' ? args.pop().input : '';
-		return spawnSync(binary, ['--data', this.data, ...args], { input, encoding: 'utf8', timeout: 60_000 });
+		return spawnSync(binary, ['--data', this.data, ...args], { input, encoding: 'utf8', timeout: 60_000,
+			env: { ...process.env, ...this.env } });
 	}
 
 	/* As cli, but must succeed; gives the JSON document it printed. */
@@ -148,10 +166,9 @@ export class Server {
 	}
 
 	launch({ env = {}, stderr } = {}) {
-		const sets = Object.entries(this.settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
 		this.log ??= fs.openSync(path.join(this.folder, 'log'), 'a');
-		this.child = spawn(binary, ['--data', this.data, ...sets, 'serve'], {
-			env: { ...process.env, ...env },
+		this.child = spawn(binary, ['--data', this.data, ...this.sets(), 'serve'], {
+			env: { ...process.env, ...this.env, ...env },
 			stdio: ['ignore', this.log, stderr ?? this.log],
 		});
 		this.exited = new Promise((done) =>
@@ -227,6 +244,8 @@ export class Server {
 		const ended = await this.stop();
 		if (this.log !== undefined)
 			fs.closeSync(this.log);
+		if (this.clock !== undefined)
+			fs.closeSync(this.clock);
 		running.delete(this);
 		fs.rmSync(this.folder, { recursive: true, force: true });
 		return ended;

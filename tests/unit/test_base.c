@@ -1,6 +1,9 @@
 /* lib/base: what everything above it takes for granted. */
+#include <fcntl.h>
 #include <stdalign.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -510,6 +513,41 @@ START_TEST(failpoints_fire_at_the_passage_they_name)
 	ck_assert_int_eq(FAILPOINT("other"), ERR_OK);
 }
 END_TEST
+
+static void write_clock(const char *file, const char *bytes, size_t n)
+{
+	int fd = open(file, O_WRONLY | O_CREAT, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, bytes, n, 0), (ssize_t)n);
+	ck_assert_int_eq(close(fd), 0);
+}
+
+START_TEST(a_moved_clock_is_moved_in_every_process_at_once)
+{
+	char file[] = "/tmp/chy-clock-XXXXXX";
+	int status;
+	pid_t child;
+
+	ck_assert_int_eq(close(mkstemp(file)), 0);
+	ck_assert_int_eq(fault_clock(), 0);
+	ck_assert_int_eq(fault_clock_map(file), ERR_IO); /* empty */
+	write_clock(file, "\x10\x0e\0\0\0\0\0\0", 8);
+	ck_assert_int_eq(fault_clock_map(file), ERR_OK);
+	ck_assert_int_eq(fault_clock(), 3600);
+	child = fork();
+	if (child == 0) {
+		write_clock(file, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+		_exit(fault_clock() == -1 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(fault_clock(), -1);
+	ck_assert_int_eq(fault_clock_map(NULL), ERR_OK);
+	ck_assert_int_eq(fault_clock(), 0);
+	unlink(file);
+}
+END_TEST
 #endif
 
 START_TEST(a_point_that_is_not_armed_is_nothing)
@@ -550,6 +588,7 @@ int main(void)
 		digest256_is_blake2b,
 #ifdef CHANCERY_FAULTS
 		failpoints_fire_at_the_passage_they_name,
+		a_moved_clock_is_moved_in_every_process_at_once,
 #endif
 		a_point_that_is_not_armed_is_nothing,
 	};

@@ -231,7 +231,10 @@ START_TEST(variables_that_kubernetes_injects_are_ignored)
 		"CHANCERY_ADMIN_PORT=tcp://10.0.0.2:8081",
 		"CHANCERY_ADMIN_PORT_8081_TCP=tcp://10.0.0.2:8081",
 		"CHANCERY_ADMIN_SERVICE_HOST=10.0.0.2",
+#ifdef CHANCERY_FAULTS
 		"CHANCERY_FAILPOINTS=x:1:error",
+		"CHANCERY_FAULT_CLOCK=/clock",
+#endif
 	};
 	struct place p;
 
