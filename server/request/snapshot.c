@@ -150,6 +150,7 @@ static enum err build(const struct app *app, struct db *db, struct config *confi
 		return e;
 	}
 	put(app->slot, s);
+	keyring_served(app->keyring, s->keys);
 	return ERR_OK;
 }
 

@@ -191,6 +191,10 @@ bool keyring_is_silent(struct keyring *k, struct str kid);
  * only another one helps (server/serve/supervisor.h). ERR_UNAVAILABLE: it is gone, and another will
  * come. */
 MUST_CHECK enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed);
+/* Requests see this view from now on: a standby does not sign before every set that was served
+ * without it has expired. To be called for each view that is served, by any thread; a keyring that
+ * nobody tells goes by its stored times alone. */
+void keyring_served(struct keyring *k, const struct keyring_view *v);
 /* Policy from a reloaded configuration; takes effect with the next keyring_tend. */
 void keyring_configure(struct keyring *k, const struct config *config);
 /* What caches may be told now about a view (RFC 9111 5.2.2, RFC 5861); 0 for the stale times: leave

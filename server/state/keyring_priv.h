@@ -43,6 +43,12 @@ struct root_kept {
 
 struct key_tallies;
 
+/* The standby that requests see, and since when: monotonic microseconds. */
+struct keyring_served {
+	char kid[KID_MAX + 1];
+	int64_t since;
+};
+
 struct keyring {
 	const struct env *env;
 	struct keyring_store store;
@@ -59,6 +65,8 @@ struct keyring {
 	struct keyring_counts counts;
 	struct key_outlook outlook;
 	bool switching; /* a standby may sign already, and the view does not say so yet */
+	struct keyring_served served[ALG_COUNT];
+	bool serves; /* somebody tells which view is served */
 	pthread_cond_t turn_over;
 
 	/* not guarded: of whoever has the turn */
@@ -97,6 +105,10 @@ MUST_CHECK enum err keyring_view_new(struct key_rows *rows, enum alg default_alg
 				     struct keyring_view **ret_view);
 /* Puts it in the present one's place. The turn is the caller's. */
 void keyring_view_put(struct keyring *k, struct keyring_view *v);
+
+/* Seconds for which a verifier may still hold a set that was served without this standby; 0: none
+ * can (keyring_served.c). */
+int64_t keyring_unseen(struct keyring *k, const struct key_info *standby);
 
 /* ---- tallies (keyring_tally.c) ---- */
 

@@ -152,6 +152,19 @@ static enum err ensure_standby(struct keyring *k, enum alg alg)
 	return e;
 }
 
+/* False with the moment from which on every verifier can hold the standby (rule 2). */
+static bool is_ready(struct keyring *k, enum alg alg, int64_t *ret_ready_at)
+{
+	int64_t now = keyring_now(k), unseen;
+
+	if (!key_plan_ready(k->view->infos, k->view->count, alg, now, ret_ready_at))
+		return false;
+	unseen = keyring_unseen(k, &keyring_key_in(k, alg, KEY_STANDBY)->info);
+	if (unseen)
+		*ret_ready_at = now + unseen;
+	return unseen == 0;
+}
+
 /* May it be, now? */
 static enum err check_rotation(struct keyring *k, enum alg alg, bool force, int64_t *ret_ready_at)
 {
@@ -165,9 +178,7 @@ static enum err check_rotation(struct keyring *k, enum alg alg, bool force, int6
 	e = ensure_standby(k, alg);
 	if (e || force)
 		return e;
-	return key_plan_ready(k->view->infos, k->view->count, alg, keyring_now(k), ret_ready_at)
-		       ? ERR_OK
-		       : ERR_NOT_READY;
+	return is_ready(k, alg, ret_ready_at) ? ERR_OK : ERR_NOT_READY;
 }
 
 enum err keyring_rotate(struct keyring *k, enum alg alg, bool force, const struct audit_row *audit,

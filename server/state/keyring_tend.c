@@ -109,6 +109,19 @@ static size_t due_now(struct keyring *k, struct key_step steps[STEPS_MAX])
 			    &outlook, keyring_now(k), steps, STEPS_MAX);
 }
 
+/* Served too late to sign already. In an emergency, without an active key, nothing is left to wait
+ * for. */
+static bool must_wait(struct keyring *k, const struct key_step *step)
+{
+	const struct keyring_key *standby = keyring_key_in(k, step->alg, KEY_STANDBY);
+
+	if (step->act != KEY_ACT_ROTATE || !standby)
+		return false;
+	if (!keyring_key_in(k, step->alg, KEY_ACTIVE) && keyring_key_in(k, step->alg, KEY_REVOKED))
+		return false;
+	return keyring_unseen(k, &standby->info) != 0;
+}
+
 /* Tells which algorithms want a new key. */
 static unsigned do_due(struct visit *v)
 {
@@ -119,6 +132,8 @@ static unsigned do_due(struct visit *v)
 	for (size_t i = 0; i < n; i++) {
 		bool wants = steps[i].act == KEY_ACT_MAKE_STANDBY || steps[i].act == KEY_ACT_ROTATE;
 
+		if (must_wait(v->k, &steps[i]))
+			continue;
 		note(v, do_step(v, &steps[i]));
 		if (wants && !v->fresh[steps[i].alg].arena)
 			wanted |= 1u << steps[i].alg;

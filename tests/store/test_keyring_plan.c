@@ -32,6 +32,53 @@ START_TEST(a_planned_switch_comes_on_its_day)
 }
 END_TEST
 
+static void serve_present_view(void)
+{
+	struct keyring_view *v = keyring_view_get(o.keyring);
+
+	keyring_served(o.keyring, v);
+	keyring_view_unref(v);
+}
+
+START_TEST(a_standby_that_was_served_late_signs_late)
+{
+	struct rotate_result r = { .ready_at = 0 };
+	struct key_info next;
+
+	serve_present_view();
+	advance(PERIOD);
+	OK(tend()); /* the first standby was ready at once; its successor is not served yet */
+	next = info_of(KEY_STANDBY);
+	advance(PERIOD);
+	OK(tend());
+	ck_assert_str_eq(info_of(KEY_STANDBY).kid, next.kid);
+	ck_assert_int_eq(rotate(false, &r), ERR_NOT_READY);
+	serve_present_view();
+	advance(READY_AFTER - 1);
+	serve_present_view(); /* again, which makes it no younger */
+	OK(tend());
+	ck_assert_str_eq(info_of(KEY_STANDBY).kid, next.kid);
+	ck_assert_int_eq(rotate(false, &r), ERR_NOT_READY);
+	ck_assert_int_eq(r.ready_at, now() + 1);
+	advance(1);
+	OK(tend());
+	assert_signs_with(next.kid);
+}
+END_TEST
+
+START_TEST(what_was_ready_before_a_restart_need_not_wait_again)
+{
+	struct rotate_result r;
+
+	advance(PERIOD);
+	OK(tend());
+	advance(info_of(KEY_STANDBY).ready_at - now());
+	reopen();
+	serve_present_view();
+	OK(rotate(false, &r));
+}
+END_TEST
+
 enum { ALIVE_MAX = 32 };
 
 /* Every token that has not expired finds its key in the published set. */
@@ -389,6 +436,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_planned_switch_comes_on_its_day,
+		a_standby_that_was_served_late_signs_late,
+		what_was_ready_before_a_restart_need_not_wait_again,
 		in_half_a_year_no_token_is_left_without_its_key,
 		a_new_algorithm_is_published_before_it_signs,
 		a_default_algorithm_without_a_key_stops_the_start,
