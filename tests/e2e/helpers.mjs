@@ -3,7 +3,7 @@
  *
  * E2E_BINARY names the binary (a test build: some tests arm failpoints); E2E_LONG asks for the long form
  * of what takes long. */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { webcrypto } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -157,6 +157,13 @@ export class Server {
 			env: { ...process.env, ...this.env } });
 	}
 
+	/* As cli, without holding up what else this program does. */
+	command(...args) {
+		return new Promise((done) => execFile(binary, ['--data', this.data, ...args], { timeout: 60_000,
+			env: { ...process.env, ...this.env } },
+		(error, stdout, stderr) => done({ status: error ? error.code : 0, stdout, stderr })));
+	}
+
 	/* As cli, but must succeed; gives the JSON document it printed. */
 	json(...args) {
 		const done = this.cli('-o', 'json', ...args);
@@ -236,6 +243,16 @@ export class Server {
 			} catch {
 				/* gone already */
 			}
+		}
+	}
+
+	/* Kills one of its processes: 'supervisor', 'signer' or 'server'. False when there is none just now. */
+	strike(who) {
+		try {
+			process.kill(who === 'supervisor' ? this.child.pid : this.children()[who], 'SIGKILL');
+			return true;
+		} catch {
+			return false;
 		}
 	}
 
