@@ -106,7 +106,7 @@ process.on('exit', () => {
 export class Server {
 	/* `settings` are options of init and of serve; `clock` gives it a wall clock that moveClock() moves. */
 	static async make({ settings = {}, issuerPath = '', tls = false, start = true, clock = false } = {}) {
-		const server = new Server();
+		const server = new this();
 		server.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chy-'));
 		if (clock) {
 			server.clock = fs.openSync(path.join(server.folder, 'clock'), 'w');
@@ -130,7 +130,7 @@ export class Server {
 			server.settings['server.tls.key'] = made.key;
 		}
 		server.agent = new (tls ? https : http).Agent({ keepAlive: true, maxSockets: 256 });
-		const made = server.cli(...server.sets(), 'init', '--issuer', server.issuer);
+		const made = await server.command(...server.sets(), 'init', '--issuer', server.issuer);
 		if (made.status !== 0)
 			throw new Error(`init: ${made.stderr}`);
 		running.add(server);
@@ -167,6 +167,14 @@ export class Server {
 	/* As cli, but must succeed; gives the JSON document it printed. */
 	json(...args) {
 		const done = this.cli('-o', 'json', ...args);
+		if (done.status !== 0)
+			throw new Error(`chancery ${args.join(' ')}: ${done.status}: ${done.stderr}`);
+		return done.stdout.trim() === '' ? undefined : JSON.parse(done.stdout);
+	}
+
+	/* As json, without holding up what else this program does. */
+	async document(...args) {
+		const done = await this.command('-o', 'json', ...args);
 		if (done.status !== 0)
 			throw new Error(`chancery ${args.join(' ')}: ${done.status}: ${done.stderr}`);
 		return done.stdout.trim() === '' ? undefined : JSON.parse(done.stdout);
