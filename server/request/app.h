@@ -44,6 +44,14 @@ struct snapshot {
 	struct arena *arena;
 };
 
+/* What requests ask of the housekeeper, who looks once a second. */
+struct wishes {
+	_Atomic bool restart;	    /* every key was revoked (keyring.h): end, and start again */
+	_Atomic bool clock_vouched; /* an administrator says that the clock is right */
+	/* the housekeeper's answer: rotations and deletes pause */
+	_Atomic bool clock_in_doubt;
+};
+
 struct audit_folder;
 struct snapshot_slot; /* holds the present snapshot behind a lock of a few instructions */
 
@@ -64,6 +72,11 @@ struct app {
 	struct derived_keys derived;
 	int64_t epoch; /* bumped by a restore; in every refresh token */
 	struct snapshot_slot *slot;
+	struct wishes *wishes; /* never NULL */
+	/* Another fetch child: the server's end of its pair (server/state/fetch_call.h). NULL:
+	 * nobody asks outside here. From any thread that may wait. */
+	enum err (*fetch)(void *arg, int *ret_fd);
+	void *fetch_arg;
 	_Atomic bool draining;
 	_Atomic int64_t config_reloaded_at;
 	_Atomic bool config_reload_ok;

@@ -24,6 +24,7 @@ static const char *const names[AUDIT_EVENT_COUNT] = {
 	[AUDIT_KEY_ROTATE] = "key.rotate",
 	[AUDIT_KEY_CREATE] = "key.create",
 	[AUDIT_KEY_REMOVE] = "key.remove",
+	[AUDIT_CLOCK_JUMP] = "clock.jump",
 	[AUDIT_LOGIN_BEGIN] = "login.begin",
 	[AUDIT_LOGIN_END] = "login.end",
 	[AUDIT_LOGIN_REFUSED] = "login.refused",

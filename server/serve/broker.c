@@ -18,6 +18,7 @@ enum broker_op {
 	BROKER_CONFIG,
 	BROKER_MASTER_PREPARE,
 	BROKER_MASTER_COMMIT,
+	BROKER_FETCH,
 	OP_COUNT
 };
 
@@ -142,6 +143,11 @@ enum err broker_master_commit(struct broker *b)
 	return ask(b, BROKER_MASTER_COMMIT, NULL);
 }
 
+enum err broker_fetch(struct broker *b, int *ret_fd)
+{
+	return ask(b, BROKER_FETCH, ret_fd);
+}
+
 /* ---- the supervisor's end ---- */
 
 static enum err serve_config(struct broker_desk *d, int *ret_fd)
@@ -248,10 +254,16 @@ static enum err serve_master_commit(struct broker_desk *d, int *ret_fd)
 	return ERR_OK;
 }
 
+static enum err serve_fetch(struct broker_desk *d, int *ret_fd)
+{
+	return d->fork_fetch ? d->fork_fetch(d->arg, ret_fd) : ERR_UNSUPPORTED;
+}
+
 static enum err (*const services[OP_COUNT])(struct broker_desk *d, int *ret_fd) = {
 	[BROKER_CONFIG] = serve_config,
 	[BROKER_MASTER_PREPARE] = serve_master_prepare,
 	[BROKER_MASTER_COMMIT] = serve_master_commit,
+	[BROKER_FETCH] = serve_fetch,
 };
 
 /* A server that does not read its answers loses them. */

@@ -1,7 +1,7 @@
 /* What the confined server has the supervisor do for it: open its configuration, change the master
- * key. One question and one answer at a time on a socket pair (`custody` of struct
- * server_channels); the supervisor believes nothing: it opens what it was told at its start and no
- * other path.
+ * key, fork a child that asks outside. One question and one answer at a time on a socket pair
+ * (`custody` of struct server_channels); the supervisor believes nothing: it opens what it was told
+ * at its start and no other path.
  *
  * A new service is one row of the table in broker.c. */
 #ifndef CHANCERY_SERVER_BROKER_H
@@ -39,6 +39,10 @@ MUST_CHECK enum err broker_master_prepare(struct broker *b);
  * that is ours. ERR_NOT_FOUND: none was made ready. ERR_IO: not yet in its file; ask again. */
 MUST_CHECK enum err broker_master_commit(struct broker *b);
 
+/* A fetch child (server/serve/fetch.h), and the server's end of its pair. ERR_BUSY: too many are
+ * under way. */
+MUST_CHECK enum err broker_fetch(struct broker *b, int *ret_fd);
+
 /* ---- in the supervisor ---- */
 
 struct broker_desk {
@@ -48,6 +52,8 @@ struct broker_desk {
 	struct signer_masters *masters; /* present and next; changed here */
 	struct signer_channel signer;	/* its custody line; fd -1 while there is none */
 	bool signer_astray;		/* set: it did not follow, and must be replaced */
+	enum err (*fork_fetch)(void *arg, int *ret_fd); /* NULL: nobody may */
+	void *arg;
 };
 
 /* Answers one question. ERR_NOT_FOUND: the server closed its end. ERR_SYNTAX: not a question; the

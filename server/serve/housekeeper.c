@@ -58,41 +58,14 @@ static void record(struct housekeeper *h, enum audit_event event, const char *ou
 
 /* ---- duties ---- */
 
-static enum err publish(struct housekeeper *h)
-{
-	return snapshot_rebuild(&h->office->app, h->office->db, h->office->config);
-}
-
 /* A signer that holds its channels and answers nothing: to the workers as bad as none, but nobody
  * sees it die. */
-static void ask_for_signer(struct housekeeper *h)
+static void tend_keys(struct housekeeper *h)
 {
-	if (h->asked)
+	if (key_duties_do(h->keys) != ERR_TIMEOUT || h->asked)
 		return;
 	log_say(h->office->app.log, LOG_ERROR, "the signer does not answer", NULL, NULL);
 	h->asked = supervisor_ask_signer(h->supervisor) == ERR_OK;
-}
-
-static void tend_keys(struct housekeeper *h)
-{
-	int64_t next = 0;
-	bool changed = false;
-	enum err e = keyring_tend(h->office->app.keyring, &next, &changed);
-
-	if (e == ERR_TIMEOUT)
-		ask_for_signer(h);
-	else if (e)
-		complain(h, "key plan could not be followed; will try again", e);
-	h->unpublished = h->unpublished || changed;
-	if (!h->unpublished)
-		return;
-	e = publish(h);
-	if (e) {
-		complain(h, "new keys could not be published; will try again", e);
-		return;
-	}
-	h->unpublished = false;
-	log_say(h->office->app.log, LOG_INFO, "signing keys changed", NULL, NULL);
 }
 
 struct purge {
@@ -112,6 +85,8 @@ static void purge(struct housekeeper *h)
 			   .audit_before = wall(h) - h->office->config->audit.keep };
 	enum err e;
 
+	if (key_duties_clock_in_doubt(h->keys))
+		return; /* what is old may not be */
 	do {
 		e = office_write(h->office, purge_step, &p);
 	} while (!e && p.deleted == PURGE_ROWS);
@@ -256,6 +231,7 @@ static void do_duties(struct housekeeper *h)
 		flush_refusals(h, false);
 		flush_consumers(h);
 		purge(h);
+		key_duties_minute(h->keys);
 		h->next_minute = now + MINUTE;
 	}
 }
@@ -374,9 +350,11 @@ void housekeeper_run(struct housekeeper *h)
 	bool go_on = true;
 
 	record(h, AUDIT_SERVER_START, "ok", NULL);
-	while (go_on) {
-		struct pollfd fds[] = { { h->signals, POLLIN, 0 }, { h->supervisor, POLLIN, 0 } };
-		int n = poll(fds, 2, TICK_MS);
+	while (go_on && !atomic_load(&h->office->wishes.restart)) {
+		struct pollfd fds[] = { { h->signals, POLLIN, 0 },
+					{ h->supervisor, POLLIN, 0 },
+					{ key_duties_fd(h->keys), POLLIN, 0 } };
+		int n = poll(fds, 3, TICK_MS);
 
 		if (n < 0 && errno != EINTR)
 			break;
@@ -384,6 +362,8 @@ void housekeeper_run(struct housekeeper *h)
 			go_on = take_signal(h);
 		if (go_on && n > 0 && fds[1].revents)
 			go_on = take_signer(h);
+		if (n > 0 && fds[2].revents)
+			h->next_tend = 0;
 		if (go_on)
 			do_duties(h);
 	}
@@ -394,6 +374,7 @@ void housekeeper_finish(struct housekeeper *h)
 	flush_uses(h);
 	flush_consumers(h);
 	flush_refusals(h, true);
+	key_duties_minute(h->keys);
 	record(h, AUDIT_SERVER_STOP, "ok", NULL);
 	log_say(h->office->app.log, LOG_INFO, "stopped", NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #ifndef CHANCERY_SERVER_HOUSEKEEPER_H
 #define CHANCERY_SERVER_HOUSEKEEPER_H
 
+#include "server/serve/key_duties.h"
 #include "server/serve/listeners.h"
 #include "server/serve/office.h"
 
@@ -13,13 +14,14 @@ struct housekeeper {
 	struct config_source source;   /* for SIGHUP */
 	int signals;		       /* signalfd: TERM, INT, HUP */
 	int supervisor;		       /* new signer channels come here */
-	bool unpublished;	       /* the keyring has a view that no snapshot has yet */
-	bool asked;		       /* for another signer; until it comes */
+	struct key_duties *keys;
+	bool asked; /* for another signer; until it comes */
 	/* monotonic seconds of the next turn of each duty */
 	int64_t next_tend, next_minute;
 };
 
-/* Returns when SIGTERM or SIGINT came, or the supervisor went away. */
+/* Returns when SIGTERM or SIGINT came, when a request wants a new start, or when the supervisor
+ * went away. */
 void housekeeper_run(struct housekeeper *h);
 /* After the workers have drained: writes what is still only in memory. */
 void housekeeper_finish(struct housekeeper *h);

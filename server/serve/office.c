@@ -186,6 +186,11 @@ static enum err read_epoch(struct office *o)
 	return store_meta_get_i64(o->db, "epoch", &o->app.epoch);
 }
 
+static enum err fork_fetch(void *arg, int *ret_fd)
+{
+	return broker_fetch(arg, ret_fd);
+}
+
 static enum err prepare_master(void *arg)
 {
 	return broker_master_prepare(arg);
@@ -289,6 +294,9 @@ enum err office_open(struct office *o, const struct office_start *start, struct 
 	broker_init(&o->broker, start->custody);
 	env_system(&o->env);
 	o->app.env = &o->env;
+	o->app.wishes = &o->wishes;
+	o->app.fetch = fork_fetch;
+	o->app.fetch_arg = &o->broker;
 	o->app.started_at = o->env.now(&o->env);
 	o->app.confined = start->confined;
 	atomic_store(&o->app.config_reload_ok, true);

@@ -10,6 +10,7 @@ enum { OFFICE_PATH_MAX = 4096 };
 
 struct office {
 	struct app app;
+	struct wishes wishes;
 	struct env env;
 	struct config *config;	    /* the one in force; the housekeeper replaces it */
 	struct db *db;		    /* a reader of the housekeeper's own */

@@ -103,8 +103,14 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 		.supervisor = channels->supervisor,
 		.metrics = metrics_shard(o->app.metrics),
 	};
+	bool again;
 
+	if (key_duties_new(o, h.metrics, &h.keys)) {
+		office_close(o);
+		return complain("no memory, or the database cannot be read");
+	}
 	if (listeners_open(o, channels, in->socket, &listeners, &fault)) {
+		key_duties_free(h.keys);
 		office_close(o);
 		return complain(fault.text);
 	}
@@ -116,10 +122,12 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 	atomic_store(&o->app.draining, true);
 	listeners_drain(listeners);
 	housekeeper_finish(&h);
+	key_duties_free(h.keys);
+	again = atomic_load(&o->wishes.restart);
 	office_stop_lanes(o);
 	listeners_free(listeners);
 	office_close(o);
-	return EXIT_OK;
+	return again ? SUPERVISOR_AGAIN : EXIT_OK;
 }
 
 /* Lock, then admin socket, then the walls: behind them no name outside the database's folder can be
@@ -262,6 +270,18 @@ static const char *config_file(const struct serving *s, char text[PATH_MAX])
 	return n > 0 && n < PATH_MAX ? text : NULL;
 }
 
+/* As curl and OpenSSL know it. */
+static const char *environment(const char *const *environ, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; environ && *environ; environ++) {
+		if (strncmp(*environ, name, n) == 0 && (*environ)[n] == '=' && (*environ)[n + 1])
+			return *environ + n + 1;
+	}
+	return NULL;
+}
+
 static int supervise(struct serving *s, struct signer_masters *masters)
 {
 	const struct config *c = s->config;
@@ -271,6 +291,7 @@ static int supervise(struct serving *s, struct signer_masters *masters)
 		.config_file = config_file(s, file),
 		.master_file = c->keys.master_key_file.p,
 		.master_ours = c->keys.master_key_ours,
+		.ca_file = environment(s->options->source.environ, "SSL_CERT_FILE"),
 		.workers = worker_count(c),
 		.server = server_main,
 		.event = supervisor_says,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "server/serve/broker.h"
+#include "server/serve/fetch.h"
 #include "server/serve/supervisor_link.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
 	LIVED_LONG_MS = 5000, /* a child that lived this long died of something new */
 	STATUS_FAULT = 1,
 	STATUS_SIGNAL = 128,
+	FETCHES_MAX = 4, /* at a time: a server in a stranger's hands must not fill the machine */
 	NEVER = -1,
 };
 
@@ -43,6 +45,7 @@ struct supervisor {
 	int custody; /* the server's, for the broker */
 	struct broker_desk desk;
 	pid_t signer, server; /* 0: none */
+	pid_t fetches[FETCHES_MAX];
 	struct life signer_life, server_life;
 	int64_t restarts[SUPERVISOR_RESTARTS]; /* of the server, a ring */
 	size_t restart_count;
@@ -237,6 +240,46 @@ static void be_server(struct supervisor *s, pid_t parent, struct server_channels
 	exit(s->options->server(s->options->arg, channels));
 }
 
+static void be_fetch(const struct supervisor *s, pid_t parent, int fd)
+{
+	die_with(parent);
+	wipe(s->options->masters, sizeof(*s->options->masters));
+	close_all_but(&fd, 1);
+	_exit(fetch_child_run(fd, s->options->ca_file));
+}
+
+static pid_t *free_fetch(struct supervisor *s)
+{
+	for (size_t i = 0; i < FETCHES_MAX; i++) {
+		if (!s->fetches[i])
+			return &s->fetches[i];
+	}
+	return NULL;
+}
+
+static enum err fork_fetch(void *arg, int *ret_fd)
+{
+	struct supervisor *s = arg;
+	pid_t parent = getpid(), *pid = free_fetch(s);
+	int pair[2];
+
+	if (!pid)
+		return ERR_BUSY;
+	if (fetch_channel_pair(pair))
+		return ERR_IO;
+	*pid = fork();
+	if (*pid == 0)
+		be_fetch(s, parent, pair[1]);
+	close(pair[1]);
+	if (*pid < 0) {
+		*pid = 0;
+		close(pair[0]);
+		return ERR_NOMEM;
+	}
+	*ret_fd = pair[0];
+	return ERR_OK;
+}
+
 static enum err start_signer(struct supervisor *s, struct server_channels *ret_channels)
 {
 	struct signer_ends ends;
@@ -362,6 +405,11 @@ static void server_died(struct supervisor *s, int status)
 	s->server = 0;
 	close_lines(s);
 	end_signer(s); /* its channels went with the server */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SUPERVISOR_AGAIN && !s->stopping) {
+		life_begins(&s->server_life); /* nothing is wrong: no pause, no count */
+		s->server_life.due_at = now_ms();
+		return;
+	}
 	if (WIFEXITED(status)) {
 		finish(s, WEXITSTATUS(status));
 		return;
@@ -379,6 +427,14 @@ static void server_died(struct supervisor *s, int status)
 	life_ends(&s->server_life);
 }
 
+static void fetch_ended(struct supervisor *s, pid_t pid)
+{
+	for (size_t i = 0; i < FETCHES_MAX; i++) {
+		if (s->fetches[i] == pid)
+			s->fetches[i] = 0;
+	}
+}
+
 /* As process 1 of a container we also inherit, and must reap, strangers. */
 static void reap(struct supervisor *s)
 {
@@ -390,6 +446,8 @@ static void reap(struct supervisor *s)
 			signer_died(s, status);
 		else if (pid == s->server)
 			server_died(s, status);
+		else
+			fetch_ended(s, pid);
 	}
 }
 
@@ -534,12 +592,14 @@ int supervisor_run(const struct supervisor_options *options)
 			  .master_file = options->master_file,
 			  .master_ours = options->master_ours,
 			  .masters = options->masters,
-			  .signer = { .fd = -1 } },
+			  .signer = { .fd = -1 },
+			  .fork_fetch = fork_fetch },
 		.signer_life = { .due_at = NEVER },
 		.server_life = { .due_at = NEVER },
 		.status = STATUS_FAULT,
 	};
 
+	s.desk.arg = &s;
 	fflush(NULL); /* or each child would write again what waits in stdio's buffers */
 	mlock(options->masters,
 	      sizeof(*options->masters)); /* refused: it may be swapped, no more */

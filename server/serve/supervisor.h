@@ -14,6 +14,8 @@
 #include "keys/signer.h"
 
 enum { SUPERVISOR_RESTARTS = 5, SUPERVISOR_MINUTE_MS = 60000 };
+/* The server's status for "start me again, with a new signer": what is secret has changed. */
+enum { SUPERVISOR_AGAIN = 75 };
 
 /* What the server holds of a signer, and the line to the supervisor. */
 struct server_channels {
@@ -39,8 +41,9 @@ struct supervisor_options {
 	/* Absolute paths of what the server may have opened or replaced; NULL: refused. */
 	const char *config_file;
 	const char *master_file;
-	bool master_ours; /* as master_key_read */
-	size_t workers;	  /* signing channels, 1 to SIGNER_CHANNELS_MAX */
+	bool master_ours;    /* as master_key_read */
+	const char *ca_file; /* for fetch children; NULL: the system's */
+	size_t workers;	     /* signing channels, 1 to SIGNER_CHANNELS_MAX */
 	/* Runs in the server's child, may run again in another child; its return value is the
 	 * status. The descriptors are its own. */
 	int (*server)(void *arg, const struct server_channels *channels);

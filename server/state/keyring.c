@@ -156,6 +156,16 @@ struct keyring_promises keyring_promises_of(const struct keyring_settings *setti
 	};
 }
 
+int64_t keyring_freshness(struct keyring *k)
+{
+	int64_t seconds;
+
+	pthread_mutex_lock(&k->lock);
+	seconds = k->promises.freshness;
+	pthread_mutex_unlock(&k->lock);
+	return seconds;
+}
+
 static enum err run_promise(struct lane_ctx *ctx, void *arg)
 {
 	return keyring_promises_write(ctx->db, arg);

@@ -195,6 +195,8 @@ MUST_CHECK enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret
  * without it has expired. To be called for each view that is served, by any thread; a keyring that
  * nobody tells goes by its stored times alone. */
 void keyring_served(struct keyring *k, const struct keyring_view *v);
+/* The longest time a cache may hold a set as fresh, as promised so far. Seconds. */
+int64_t keyring_freshness(struct keyring *k);
 /* Policy from a reloaded configuration; takes effect with the next keyring_tend. */
 void keyring_configure(struct keyring *k, const struct config *config);
 /* What caches may be told now about a view (RFC 9111 5.2.2, RFC 5861); 0 for the stale times: leave

@@ -59,6 +59,14 @@ static int64_t latest_expiry(const struct act *a, const struct key_info *info)
 	return 0;
 }
 
+/* By a cache that keeps what we promised it, stale time included (RFC 5861). */
+static int64_t longest_held(const struct keyring *k, const struct key_policy *policy)
+{
+	int64_t cut_off = policy->jwks_max_age + key_plan_stale_if_error(policy);
+
+	return k->promises.freshness > cut_off ? k->promises.freshness : cut_off;
+}
+
 void keyring_measure(const struct act *a, const struct keyring_key *key, struct revoke_result *ret)
 {
 	const struct keyring *k = a->k;
@@ -68,7 +76,7 @@ void keyring_measure(const struct act *a, const struct keyring_key *key, struct 
 		.outstanding = keyring_outstanding(k->view, str_z(key->info.kid), a->now),
 		.exact = is_counted(a, &key->info),
 		.latest_expiry = latest_expiry(a, &key->info),
-		.cached_until = a->now + k->promises.freshness + key_plan_stale_if_error(policy),
+		.cached_until = a->now + longest_held(k, policy),
 	};
 	memcpy(ret->kid, key->info.kid, sizeof(ret->kid));
 }

@@ -110,6 +110,7 @@ void flow_up_with(struct flow *f, const char *const *sets)
 	store_fixture_up(&f->store);
 	f->app.env = &f->store.fake.env;
 	f->app.started_at = FIXTURE_NOW;
+	f->app.wishes = &f->wishes;
 	load_config(f, sets);
 	ck_assert_int_eq(arena_new(ANSWERS_MAX, &f->arena), ERR_OK);
 	make_parts(f);

@@ -22,6 +22,7 @@ struct flow {
 	struct store_fixture store;
 	struct signer_fixture signer;
 	struct app app;
+	struct wishes wishes;
 	struct config *config;
 	struct log_buf log;
 	struct metrics_shard *metrics;
