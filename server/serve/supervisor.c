@@ -18,6 +18,7 @@
 
 #include "server/serve/broker.h"
 #include "server/serve/fetch.h"
+#include "server/serve/supervisor_ends.h"
 #include "server/serve/supervisor_link.h"
 
 enum {
@@ -74,13 +75,6 @@ static void finish(struct supervisor *s, int status)
 	s->status = status;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* ---- pauses ---- */
 
 static void life_begins(struct life *l)
@@ -110,104 +104,6 @@ static bool life_is_due(const struct life *l)
 
 /* ---- children ---- */
 
-/* Both ends of all channels of one signer. */
-struct signer_ends {
-	struct server_channels ours; /* for the server */
-	int line;		     /* for ourselves: the signer's custody line */
-	int control;
-	int custody;
-	int signing[SIGNER_CHANNELS_MAX];
-	size_t count;
-};
-
-static void close_signers(struct signer_ends *ends)
-{
-	close_fd(&ends->control);
-	close_fd(&ends->custody);
-	for (size_t i = 0; i < ends->count; i++)
-		close_fd(&ends->signing[i]);
-}
-
-static void close_servers(struct server_channels *channels)
-{
-	close_fd(&channels->supervisor);
-	close_fd(&channels->custody);
-	close_fd(&channels->control);
-	for (size_t i = 0; i < channels->count; i++)
-		close_fd(&channels->signing[i]);
-}
-
-static enum err open_pair(int *ret_ours, int *ret_theirs)
-{
-	int pair[2];
-	enum err e = signer_channel_pair(pair);
-
-	if (e)
-		return e;
-	*ret_ours = pair[0];
-	*ret_theirs = pair[1];
-	return ERR_OK;
-}
-
-static enum err open_ends(size_t workers, struct signer_ends *ret_ends)
-{
-	struct signer_ends ends = {
-		.ours = { .supervisor = -1, .custody = -1, .control = -1 },
-		.line = -1,
-		.control = -1,
-		.custody = -1,
-	};
-	enum err e;
-
-	if (workers == 0 || workers > SIGNER_CHANNELS_MAX)
-		return ERR_LIMIT;
-	e = open_pair(&ends.ours.control, &ends.control);
-	if (!e)
-		e = open_pair(&ends.line, &ends.custody);
-	while (!e && ends.count < workers) {
-		e = open_pair(&ends.ours.signing[ends.count], &ends.signing[ends.count]);
-		if (!e)
-			ends.ours.count = ++ends.count;
-	}
-	if (e) {
-		close_fd(&ends.line);
-		close_signers(&ends);
-		close_servers(&ends.ours);
-		return e;
-	}
-	*ret_ends = ends;
-	return ERR_OK;
-}
-
-/* In the child. The parent may have died before the kernel was told. */
-static void die_with(pid_t parent)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
-		_exit(STATUS_FAULT);
-}
-
-static int compare_ints(const void *a, const void *b)
-{
-	const int *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* The signer has no files: only these and the standard three stay open, whoever opened the others.
- */
-static void close_all_but(int *keep, size_t count)
-{
-	unsigned next = STDERR_FILENO + 1;
-
-	qsort(keep, count, sizeof(*keep), compare_ints);
-	for (size_t i = 0; i < count; i++) {
-		if ((unsigned)keep[i] > next)
-			close_range(next, (unsigned)keep[i] - 1, 0);
-		next = (unsigned)keep[i] + 1;
-	}
-	close_range(next, ~0U, 0);
-}
-
 /* Our signals stay blocked in it: a terminal sends ^C to everybody, and the server needs a signer
  * to the end of its work. */
 static void be_signer(const struct supervisor *s, pid_t parent, const struct signer_ends *ends)
@@ -220,31 +116,31 @@ static void be_signer(const struct supervisor *s, pid_t parent, const struct sig
 	};
 	int keep[SIGNER_CHANNELS_MAX + 2];
 
-	die_with(parent);
+	ends_die_with(parent);
 	memcpy(keep, ends->signing, ends->count * sizeof(int));
 	keep[ends->count] = ends->control;
 	keep[ends->count + 1] = ends->custody;
-	close_all_but(keep, ends->count + 2);
+	ends_close_all_but(keep, ends->count + 2);
 	_exit(signer_run(s->options->masters, &lines));
 }
 
 static void be_server(struct supervisor *s, pid_t parent, struct server_channels *channels)
 {
-	die_with(parent);
+	ends_die_with(parent);
 	wipe(s->options->masters, sizeof(*s->options->masters));
-	close_fd(&s->signal_fd);
-	close_fd(&s->link);
-	close_fd(&s->custody);
-	close_fd(&s->desk.signer.fd);
+	ends_close(&s->signal_fd);
+	ends_close(&s->link);
+	ends_close(&s->custody);
+	ends_close(&s->desk.signer.fd);
 	sigprocmask(SIG_SETMASK, &s->outer, NULL);
 	exit(s->options->server(s->options->arg, channels));
 }
 
 static void be_fetch(const struct supervisor *s, pid_t parent, int fd)
 {
-	die_with(parent);
+	ends_die_with(parent);
 	wipe(s->options->masters, sizeof(*s->options->masters));
-	close_all_but(&fd, 1);
+	ends_close_all_but(&fd, 1);
 	_exit(fetch_child_run(fd, s->options->ca_file));
 }
 
@@ -284,18 +180,18 @@ static enum err start_signer(struct supervisor *s, struct server_channels *ret_c
 {
 	struct signer_ends ends;
 	pid_t parent = getpid();
-	enum err e = open_ends(s->options->workers, &ends);
+	enum err e = ends_open(s->options->workers, &ends);
 
 	if (e)
 		return e;
 	s->signer = fork();
 	if (s->signer == 0)
 		be_signer(s, parent, &ends);
-	close_signers(&ends);
+	ends_close_signers(&ends);
 	if (s->signer < 0) {
 		s->signer = 0;
-		close_fd(&ends.line);
-		close_servers(&ends.ours);
+		ends_close(&ends.line);
+		ends_close_servers(&ends.ours);
 		return ERR_NOMEM;
 	}
 	signer_channel_close(&s->desk.signer);
@@ -308,8 +204,8 @@ static enum err start_signer(struct supervisor *s, struct server_channels *ret_c
 /* Ours to the server. */
 static void close_lines(struct supervisor *s)
 {
-	close_fd(&s->link);
-	close_fd(&s->custody);
+	ends_close(&s->link);
+	ends_close(&s->custody);
 }
 
 static enum err start_server(struct supervisor *s, struct server_channels *channels)
@@ -359,7 +255,7 @@ static enum err start_both(struct supervisor *s)
 	if (e)
 		return e;
 	e = start_server(s, &channels);
-	close_servers(&channels);
+	ends_close_servers(&channels);
 	if (e)
 		end_signer(s);
 	return e;
@@ -483,7 +379,7 @@ static void take_request(struct supervisor *s)
 	enum err e = link_recv_request(s->link);
 
 	if (e == ERR_NOT_FOUND)
-		close_fd(&s->link);
+		ends_close(&s->link);
 	if (e == ERR_OK && s->signer)
 		kill(s->signer, SIGKILL);
 }
@@ -492,7 +388,7 @@ static void take_request(struct supervisor *s)
 static void take_question(struct supervisor *s)
 {
 	if (broker_serve(&s->desk, s->custody))
-		close_fd(&s->custody);
+		ends_close(&s->custody);
 	if (s->desk.signer_astray && s->signer)
 		kill(s->signer, SIGKILL);
 	s->desk.signer_astray = false;
@@ -512,7 +408,7 @@ static void restart_signer(struct supervisor *s)
 		tell(s, SUPERVISOR_SIGNER_STARTED, s->signer);
 	else
 		kill(s->signer, SIGKILL); /* the server does not read: again after a pause */
-	close_servers(&channels);
+	ends_close_servers(&channels);
 }
 
 static void restart_both(struct supervisor *s)
@@ -607,7 +503,7 @@ int supervisor_run(const struct supervisor_options *options)
 		watch(&s);
 	end_signer(&s);
 	wipe(options->masters, sizeof(*options->masters));
-	close_fd(&s.signal_fd);
+	ends_close(&s.signal_fd);
 	close_lines(&s);
 	signer_channel_close(&s.desk.signer);
 	sigprocmask(SIG_SETMASK, &s.outer, NULL);
