@@ -475,10 +475,7 @@ static void consumers(const struct metrics_gauges *g, struct buf *out)
 	const char *name = "chancery_jwks_consumers";
 
 	metrics_head(out, name, "gauge",
-		     "Verifiers that hold every standby key they should, that do not, and "
-		     "passers-by of a "
-		     "day "
-		     "(about).");
+		     "Verifiers that hold each standby key they should, that do not, and others.");
 	buf_fmt(out, "%s{state=\"holding\"} %u\n", name, g->consumers_holding);
 	buf_fmt(out, "%s{state=\"lagging\"} %u\n", name, g->consumers_lagging);
 	buf_fmt(out, "%s{state=\"anonymous\"} %u\n", name, g->consumers_anonymous);
