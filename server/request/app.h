@@ -21,6 +21,7 @@
 /* Keys the signer derived for us at start (keys/signer.h). */
 struct derived_keys {
 	struct secret refresh, jti, client_secret, page_token;
+	uint8_t key_id; /* of the root they come from: it travels in refresh tokens */
 };
 
 /* All apis, sorted by uri; arena-owned, immutable. */

@@ -175,6 +175,7 @@ static enum err derive(struct office *o)
 	};
 	enum err e = ERR_OK;
 
+	o->app.derived.key_id = keyring_key_id(o->app.keyring);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]) && !e; i++)
 		e = keyring_derive(o->app.keyring, wanted[i].label, wanted[i].key);
 	return e;

@@ -299,6 +299,11 @@ const char *keyring_lint(struct keyring *k, int64_t now, char *text, size_t size
 	return fault;
 }
 
+uint8_t keyring_key_id(const struct keyring *k)
+{
+	return k->key_id;
+}
+
 size_t keyring_forecast(struct keyring *k, int64_t now, struct key_foreseen *ret_events, size_t cap)
 {
 	struct keyring_settings s = keyring_settings_get(k);

@@ -110,6 +110,10 @@ void keyring_free(struct keyring *k);
 MUST_CHECK enum err keyring_reload_signer(struct keyring *k, struct signer_channel *fresh);
 MUST_CHECK enum err keyring_derive(struct keyring *k, const char *label, struct secret *ret_key);
 
+/* The version of the root that secrets are derived from: 1 to 255. It changes with the process only
+ * (keyring_revoke_all). */
+uint8_t keyring_key_id(const struct keyring *k);
+
 struct rotate_result {
 	char kid[KID_MAX + 1];	   /* signs now */
 	char retired[KID_MAX + 1]; /* "": nothing signed before */

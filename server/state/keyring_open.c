@@ -251,6 +251,8 @@ static enum err open_all(struct keyring *k, bool make)
 	if (!e)
 		e = open_view(k, make);
 	if (!e)
+		k->key_id = (uint8_t)k->roots[k->root_count - 1].version;
+	if (!e)
 		e = fill_signer(k);
 	if (!e)
 		e = keyring_promise(k, &k->settings);

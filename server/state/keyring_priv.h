@@ -54,6 +54,7 @@ struct keyring {
 	struct keyring_store store;
 	struct keyring_custody custody;
 	const char *revoked_kids;
+	uint8_t key_id;	   /* version of the root at the start */
 	int64_t opened_at; /* what was issued before this was not counted here */
 
 	pthread_mutex_t lock; /* guards what follows; held for a few lines */

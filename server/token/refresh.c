@@ -16,7 +16,7 @@ void refresh_request_fill(struct request *rq, struct refresh_request *in)
 
 	in->bind = (struct refresh_bind){
 		.key = &rq->app->derived.refresh,
-		.key_id = REFRESH_KEY_ID,
+		.key_id = rq->app->derived.key_id,
 		.issuer = config->issuer,
 		.epoch = rq->app->epoch,
 		.client_id = rq->client->id,

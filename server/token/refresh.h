@@ -5,9 +5,6 @@
 #include "server/request/app.h"
 #include "server/request/request.h"
 
-/* The one root key there is; its id travels in every refresh token. */
-enum { REFRESH_KEY_ID = 1 };
-
 /* Everything but the token's own name: key, issuer, epoch, client, clock, windows. */
 void refresh_request_fill(struct request *rq, struct refresh_request *in);
 /* Until when a revocation written now must be kept: the last token it can hit has expired by then.

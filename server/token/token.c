@@ -34,7 +34,7 @@ static void write_refresh(struct request *rq, const struct login *login, struct 
 {
 	struct refresh_bind bind = {
 		.key = &rq->app->derived.refresh,
-		.key_id = REFRESH_KEY_ID,
+		.key_id = rq->app->derived.key_id,
 		.issuer = rq->snapshot->config->issuer,
 		.epoch = rq->app->epoch,
 		.client_id = login->client_id,
@@ -94,6 +94,7 @@ static enum err sign_and_answer(struct request *rq, struct issue *issue, const s
 		return fail(rq, e, "the signer did not sign");
 	rq->log_kid = arena_str(rq->arena, str_z(token.kid));
 	rq->log_jti = arena_str(rq->arena, str_z(token.jti));
+	keyring_count_token(rq->snapshot->keys, str_z(token.kid), rq->now + issue->target.ttl);
 	count_token(rq->metrics, (unsigned)(rq->grant - grants), issue->refresh);
 	return answer(rq, issue, login, token.text);
 }

@@ -1,7 +1,8 @@
 /* Judging our own access tokens where they come back: introspection, revocation, the admin API.
  *
- * Order: form (RFC 7515 5.2), a key of ours that may verify, signature, claims, the jti's MAC, then
- * what has been taken back: jti, login, client, user, key, api. The caller learns only "no"; our
+ * Order: form (RFC 7515 5.2), a key of ours that may verify, signature, the jti's MAC (also of what
+ * has expired: a theft is news at any age), claims, then what has been taken back: jti, login,
+ * client, user, key, api. The caller learns only "no"; our
  * log learns why. A good signature over a jti we did not make means that somebody else signs with
  * our key, and is said aloud. */
 #include "server/token/token.h"
@@ -13,16 +14,31 @@ static enum err refuse(struct request *rq, const char *why)
 	return fail(rq, ERR_INVALID_TOKEN, "%s", why);
 }
 
-static enum err forged(struct request *rq, const struct jws *jws)
+static enum err forged(struct request *rq, const struct jws *jws, const char *why)
 {
-	enum err e = refuse(rq, "good signature, but the jti is not ours");
+	enum err e = refuse(rq, why);
 
-	log_begin(rq->log, LOG_ERROR, "forged token: good signature, foreign jti");
+	log_begin(rq->log, LOG_ERROR, "forged token: somebody else signs with our key");
+	log_z(rq->log, "reason", why);
 	log_str(rq->log, "kid", jws->kid);
 	log_z(rq->log, "request_id", rq->id);
 	log_end(rq->log);
 	audit_refused(rq, AUDIT_TOKEN_FORGED, jws->kid);
 	return e;
+}
+
+/* Did our signer make it? An imported key was elsewhere before, and what its former server signs
+ * carries no jti of ours: such a token is not good here, and tells of no theft. */
+static enum err check_maker(struct request *rq, const struct jws *jws,
+			    const struct keyring_key *key)
+{
+	if (!signer_jti_genuine(&rq->app->derived.jti, jws->kid, jws->payload))
+		return key->info.origin == KEY_ORIGIN_IMPORT
+			       ? refuse(rq, "signed by the former server of an imported key")
+			       : forged(rq, jws, "good signature, but the jti is not ours");
+	if (key->info.state == KEY_STANDBY && keyring_is_silent(rq->app->keyring, jws->kid))
+		return forged(rq, jws, "signed by a key that has signed nothing yet");
+	return ERR_OK;
 }
 
 /* Was it, or what it stands on, revoked? */
@@ -96,13 +112,11 @@ enum err token_verify(struct request *rq, struct str token, struct str aud, stru
 		return refuse(rq, "bad signature");
 	if (e) /* trouble of ours: "no" would be a guess (RFC 7662 2.2 knows none) */
 		return fail(rq, e, "the signature could not be checked");
-	e = check_claims(rq, &jws, aud, ret_jwt);
+	e = check_maker(rq, &jws, key);
+	if (!e)
+		e = check_claims(rq, &jws, aud, ret_jwt);
 	if (e)
 		return e;
-	if (!signer_jti_genuine(&rq->app->derived.jti, jws.kid, jws.payload)) {
-		jwt_done(ret_jwt);
-		return forged(rq, &jws);
-	}
 	if (revoked_is_behind(rq->app->revoked)) {
 		jwt_done(ret_jwt);
 		return fail(rq, ERR_UNAVAILABLE, "revocations are being read again");

@@ -95,6 +95,7 @@ static void open_keys(struct flow *f)
 
 	ck_assert_int_eq(keyring_open(&means, true, &k), ERR_OK);
 	f->app.keyring = k;
+	d->key_id = keyring_key_id(k);
 	ck_assert_int_eq(keyring_derive(k, "refresh", &d->refresh), ERR_OK);
 	ck_assert_int_eq(keyring_derive(k, "jti", &d->jti), ERR_OK);
 	ck_assert_int_eq(keyring_derive(k, "client-secret", &d->client_secret), ERR_OK);
