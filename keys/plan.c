@@ -160,6 +160,30 @@ static void plan_switch(const struct key_info *keys, size_t count, enum alg alg,
 	add_step(out, &step);
 }
 
+static bool is_among(const enum alg *algs, size_t alg_count, enum alg alg)
+{
+	for (size_t i = 0; i < alg_count; i++) {
+		if (algs[i] == alg)
+			return true;
+	}
+	return false;
+}
+
+/* One step an algorithm: its active key is found, or its standby where there is none. */
+static void plan_retirements(const struct key_info *keys, size_t count, const enum alg *algs,
+			     size_t alg_count, int64_t now, struct steps *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct key_step step = step_for(KEY_ACT_RETIRE_ALG, &keys[i], now);
+		bool leads = keys[i].state == KEY_ACTIVE ||
+			     (keys[i].state == KEY_STANDBY &&
+			      !key_plan_find(keys, count, keys[i].alg, KEY_ACTIVE));
+
+		if (leads && !is_among(algs, alg_count, keys[i].alg))
+			add_step(out, &step);
+	}
+}
+
 static void plan_removals(const struct key_info *keys, size_t count, int64_t now, struct steps *out)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -185,6 +209,7 @@ size_t key_plan_due(const struct key_info *keys, size_t count, const struct key_
 
 		plan_switch(keys, count, algs[i], held_back ? policy->wait_max : 0, now, &out);
 	}
+	plan_retirements(keys, count, algs, alg_count, now, &out);
 	plan_removals(keys, count, now, &out);
 	return out.count;
 }

@@ -58,6 +58,7 @@ enum key_act {
 	KEY_ACT_ROTATE, /* promote the standby, retire the active, with a new standby made first */
 	KEY_ACT_RAISE_BOUND, /* kid: exp_bound to `at` */
 	KEY_ACT_REMOVE,	     /* kid leaves the JWKS */
+	KEY_ACT_RETIRE_ALG,  /* alg is configured no more: nothing signs with it from now on */
 };
 
 struct key_step {

@@ -170,7 +170,7 @@ struct key_import {
 	enum key_state state;
 	struct str public_jwk; /* retiring: JSON text as jwk_export writes it */
 	struct str box;	       /* active */
-	int64_t tokens_until;  /* retiring */
+	int64_t tokens_until; /* the last token of the former server expires; 0 with active: none */
 	const struct audit_row *audit;
 };
 MUST_CHECK enum err keyring_import(struct keyring *k, const struct key_import *in);

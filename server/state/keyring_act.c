@@ -126,6 +126,8 @@ int64_t act_last_expiry(const struct act *a, const struct key_info *old, int64_t
 
 	if (old->activate_at <= a->k->loaded_at && last < unseen)
 		last = unseen;
+	if (last < old->last_exp)
+		last = old->last_exp; /* an imported key's former server signed until then */
 	return last < old->exp_bound ? last : old->exp_bound;
 }
 

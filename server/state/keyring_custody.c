@@ -249,10 +249,11 @@ static enum err step_import(struct lane_ctx *ctx, void *arg)
 	struct act *a = arg;
 	int64_t old_bound = a->active ? a->active->info.exp_bound : 0;
 
-	return act_conclude(ctx, a,
-			    store_key_import(ctx->db, &a->row,
-					     key_plan_remove_at(&a->settings.policy, old_bound),
-					     a->now));
+	return act_conclude(
+		ctx, a,
+		store_key_import(
+			ctx->db, &a->row, key_plan_remove_at(&a->settings.policy, old_bound),
+			a->now + a->k->promises.freshness + a->settings.policy.skew, a->now));
 }
 
 static void fill_import(struct act *a)
@@ -273,7 +274,11 @@ static void fill_import(struct act *a)
 	};
 	memcpy(info->kid, in->kid.p, in->kid.n);
 	if (in->state == KEY_ACTIVE) {
-		a->bound = info->exp_bound = key_plan_bound(&a->settings.policy, a->now);
+		a->bound = key_plan_bound(&a->settings.policy, a->now);
+		if (a->bound < in->tokens_until)
+			a->bound = in->tokens_until;
+		info->exp_bound = a->bound;
+		info->last_exp = in->tokens_until; /* no less when it retires */
 		return;
 	}
 	info->retire_at = a->now;

@@ -37,7 +37,8 @@ static enum err step_revoke(struct lane_ctx *ctx, void *arg)
 /* Every token under it was counted by this process. */
 static bool is_counted(const struct act *a, const struct key_info *info)
 {
-	return info->state == KEY_STANDBY || info->activate_at > a->k->opened_at;
+	return info->state == KEY_STANDBY ||
+	       (info->activate_at > a->k->opened_at && info->origin != KEY_ORIGIN_IMPORT);
 }
 
 /* No token under it expires later; 0: it has signed none. */

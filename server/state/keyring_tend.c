@@ -39,6 +39,17 @@ static enum err step_remove(struct lane_ctx *ctx, void *arg)
 	return act_conclude(ctx, a, store_key_remove(ctx->db, str_z(a->kid), a->now));
 }
 
+static enum err step_retire_alg(struct lane_ctx *ctx, void *arg)
+{
+	struct act *a = arg;
+	int64_t bound = a->active ? a->active->info.exp_bound : 0;
+
+	return act_conclude(ctx, a,
+			    store_key_retire_alg(ctx->db, a->alg,
+						 key_plan_remove_at(&a->settings.policy, bound),
+						 a->now));
+}
+
 /* Durable before the signer may use it: a bound that only the signer knew would be forgotten by a
  * crash. */
 static enum err raise_bound(struct act *a)
@@ -63,6 +74,26 @@ static enum err remove_key(struct act *a)
 	a->audit = &audit;
 	e = act_write(a, step_remove);
 	a->audit = NULL;
+	return e ? e : act_publish(a);
+}
+
+static enum err retire_alg(struct act *a)
+{
+	struct audit_row audit = act_system_row(a, KEY_EVENT_REMOVE, str_z(a->kid));
+	enum err e;
+
+	audit.reason = STR("its algorithm is not in keys.algs any more");
+	a->active = keyring_key_in(a->k, a->alg, KEY_ACTIVE);
+	a->audit = &audit;
+	e = act_write(a, step_retire_alg);
+	a->audit = NULL;
+	if (!e && a->active) {
+		e = signer_drop(a->k->control, str_z(a->active->info.kid));
+		if (e == ERR_NOT_FOUND)
+			e = ERR_OK;
+		if (e)
+			a->k->stale = true;
+	}
 	return e ? e : act_publish(a);
 }
 
@@ -91,6 +122,8 @@ static enum err do_step(struct visit *v, const struct key_step *step)
 		return with_act(v->k, step, raise_bound);
 	case KEY_ACT_REMOVE:
 		return with_act(v->k, step, remove_key);
+	case KEY_ACT_RETIRE_ALG:
+		return with_act(v->k, step, retire_alg);
 	case KEY_ACT_MAKE_STANDBY:
 		return fresh->arena ? keyring_insert_standby(v->k, fresh, KEY_ORIGIN_SCHEDULE)
 				    : ERR_OK;

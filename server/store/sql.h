@@ -149,8 +149,13 @@ SQL sql_key_insert[] =
 	"INSERT INTO keys (" KEY_COLUMNS ") VALUES "
 	"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 SQL sql_key_retire[] =
-	"UPDATE keys SET state = 'retiring', retire_at = $2, remove_at = $3, sealed = $4 "
-	"WHERE alg = $1 AND state = 'active'";
+	"UPDATE keys SET state = 'retiring', retire_at = $2, remove_at = $3, sealed = $4, "
+	"last_exp = 0 WHERE alg = $1 AND state = 'active'";
+SQL sql_key_republish[] = "UPDATE keys SET publish_at = $2, ready_at = $3, "
+			  "activate_at = CASE WHEN activate_at < $3 THEN $3 ELSE activate_at END "
+			  "WHERE alg = $1 AND state = 'standby'";
+SQL sql_key_withdraw[] = "UPDATE keys SET state = 'removed', retire_at = $2, remove_at = $2, "
+			 "sealed = $3 WHERE alg = $1 AND state = 'standby'";
 SQL sql_key_promote[] =
 	"UPDATE keys SET state = 'active', activate_at = $3, exp_bound = $4, forced = $5 "
 	"WHERE kid = $1 AND alg = $2 AND state = 'standby'";

@@ -253,10 +253,14 @@ MUST_CHECK enum err store_key_promote(struct db *db, const struct key_promotion 
  * new one: all or nothing. ERR_CONFLICT as above. */
 MUST_CHECK enum err store_key_rotate(struct db *db, const struct key_promotion *p,
 				     int64_t retired_remove_at, const struct key_row *fresh);
-/* A key of a former server, retiring or active; an active one retires ours. ERR_CONFLICT: its kid
- * is taken. */
+/* A key of a former server, retiring or active. An active one retires ours, and our standby counts
+ * as published from now on: its verifiers have never seen it. ERR_CONFLICT: its kid is taken. */
 MUST_CHECK enum err store_key_import(struct db *db, const struct key_row *row,
-				     int64_t retired_remove_at, int64_t now);
+				     int64_t retired_remove_at, int64_t standby_ready_at,
+				     int64_t now);
+/* An algorithm that is used no more: its active key retires, its standby leaves. */
+MUST_CHECK enum err store_key_retire_alg(struct db *db, enum alg alg, int64_t retired_remove_at,
+					 int64_t now);
 /* From any state, with its private half. ERR_NOT_FOUND: no such key, or revoked already. */
 MUST_CHECK enum err store_key_revoke(struct db *db, struct str kid, int64_t now);
 MUST_CHECK enum err store_key_bound(struct db *db, struct str kid, int64_t exp_bound);

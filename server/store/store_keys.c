@@ -130,14 +130,45 @@ enum err store_key_rotate(struct db *db, const struct key_promotion *p, int64_t 
 	return e ? e : store_key_insert(db, fresh);
 }
 
+static enum err republish_standby(struct db *db, enum alg alg, int64_t now, int64_t ready_at)
+{
+	struct db_stmt *s;
+	enum err e = db_stmt(db, sql_key_republish, &s);
+
+	if (e)
+		return e;
+	store_bind_alg(s, 1, alg);
+	db_bind_i64(s, 2, now);
+	db_bind_i64(s, 3, ready_at);
+	return db_run(s, NULL);
+}
+
 enum err store_key_import(struct db *db, const struct key_row *row, int64_t retired_remove_at,
-			  int64_t now)
+			  int64_t standby_ready_at, int64_t now)
 {
 	enum err e = ERR_OK;
 
-	if (row->info.state == KEY_ACTIVE)
+	if (row->info.state == KEY_ACTIVE) {
 		e = retire_active(db, row->info.alg, retired_remove_at, now);
+		if (!e)
+			e = republish_standby(db, row->info.alg, now, standby_ready_at);
+	}
 	return e ? e : store_key_insert(db, row);
+}
+
+enum err store_key_retire_alg(struct db *db, enum alg alg, int64_t retired_remove_at, int64_t now)
+{
+	struct db_stmt *s;
+	enum err e = retire_active(db, alg, retired_remove_at, now);
+
+	if (!e)
+		e = db_stmt(db, sql_key_withdraw, &s);
+	if (e)
+		return e;
+	store_bind_alg(s, 1, alg);
+	db_bind_i64(s, 2, now);
+	db_bind_bytes(s, 3, NULL, 0);
+	return db_run(s, NULL);
 }
 
 enum err store_key_revoke(struct db *db, struct str kid, int64_t now)

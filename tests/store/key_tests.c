@@ -278,7 +278,7 @@ START_TEST(an_imported_key_that_signs_retires_ours)
 
 	row.info.origin = KEY_ORIGIN_IMPORT;
 	OK(insert_key("k1", ALG_ES256, KEY_ACTIVE));
-	OK(store_key_import(fx.db, &row, NOW + 900, NOW + 50));
+	OK(store_key_import(fx.db, &row, NOW + 900, NOW + 70, NOW + 50));
 	ck_assert_int_eq(key_of("k1").info.state, KEY_RETIRING);
 	ck_assert_int_eq(key_of("theirs").info.state, KEY_ACTIVE);
 	ck_assert_int_eq(key_of("theirs").info.origin, KEY_ORIGIN_IMPORT);
