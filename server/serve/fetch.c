@@ -1,10 +1,7 @@
-/* The fetch child and the server's side of it; see the header. */
+/* The fetch child; see the header. */
 #include "server/serve/fetch.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -133,65 +130,4 @@ int fetch_child_run(int fd, const char *ca_file)
 	    !fetch_request_parse(str_n(frame, n), &r))
 		return STATUS_FAULT;
 	return answer_request(fd, client, no_client, &r, ca_file) ? STATUS_FAULT : 0;
-}
-
-/* ---- in the server ---- */
-
-struct fetch {
-	int fd;
-	char frame[FETCH_ANSWER_FRAME_MAX];
-};
-
-enum err fetch_start(int fd, const struct fetch_request *request, struct fetch **ret_fetch)
-{
-	AUTO(fetch, f) = malloc(sizeof(*f));
-	enum err e;
-
-	if (!f) {
-		close(fd);
-		return ERR_NOMEM;
-	}
-	f->fd = fd;
-	e = fetch_request_send(fd, request);
-	if (e)
-		return e;
-	*ret_fetch = TAKE(f);
-	return ERR_OK;
-}
-
-void fetch_free(struct fetch *f)
-{
-	if (!f)
-		return;
-	close(f->fd);
-	free(f);
-}
-
-int fetch_fd(const struct fetch *f)
-{
-	return f->fd;
-}
-
-enum err fetch_poll(struct fetch *f, struct fetch_answer *ret_answer)
-{
-	size_t n;
-
-	if (!signer_frame_recv(f->fd, f->frame, sizeof(f->frame), MSG_DONTWAIT, &n))
-		return ERR_UNAVAILABLE;
-	if (n == 0)
-		return ERR_BUSY;
-	return fetch_answer_parse(str_n(f->frame, n), ret_answer) ? ERR_OK : ERR_SYNTAX;
-}
-
-enum err fetch_wait(struct fetch *f, int timeout_ms, struct fetch_answer *ret_answer)
-{
-	struct pollfd p = { .fd = f->fd, .events = POLLIN };
-	int n;
-
-	do
-		n = poll(&p, 1, timeout_ms);
-	while (n < 0 && errno == EINTR);
-	if (n == 0)
-		return ERR_TIMEOUT;
-	return n < 0 ? ERR_UNAVAILABLE : fetch_poll(f, ret_answer);
 }
