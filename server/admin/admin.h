@@ -35,7 +35,14 @@ enum err admin_api_delete(struct request *rq);
 
 enum err admin_keys_list(struct request *rq);
 enum err admin_key_show(struct request *rq);
+enum err admin_keys_plan(struct request *rq);
+enum err admin_keys_lint(struct request *rq);
 enum err admin_keys_rotate(struct request *rq);
+enum err admin_key_revoke(struct request *rq);
+enum err admin_keys_revoke_all(struct request *rq);
+enum err admin_keys_rewrap(struct request *rq);
+enum err admin_keys_drill(struct request *rq);
+enum err admin_keys_resume(struct request *rq);
 
 enum err admin_audit_list(struct request *rq);
 
@@ -81,7 +88,14 @@ enum err admin_audit_list(struct request *rq);
 	ADMIN_DELETE("/apis/{slug}", ADMIN_SCOPE_APIS, admin_api_delete), \
 	ADMIN_GET("/keys", ADMIN_SCOPE_KEYS, admin_keys_list), \
 	ADMIN_GET("/keys/{kid}", ADMIN_SCOPE_KEYS, admin_key_show), \
+	ADMIN_GET("/keys/plan", ADMIN_SCOPE_KEYS, admin_keys_plan), \
+	ADMIN_GET("/keys/lint", ADMIN_SCOPE_KEYS, admin_keys_lint), \
 	ADMIN_POST("/keys/rotate", ADMIN_SCOPE_KEYS, admin_keys_rotate), \
+	ADMIN_POST("/keys/{kid}/revoke", ADMIN_SCOPE_KEYS, admin_key_revoke), \
+	ADMIN_POST("/keys/revoke-all", ADMIN_SCOPE_ADMIN, admin_keys_revoke_all), \
+	ADMIN_POST("/keys/rewrap", ADMIN_SCOPE_ADMIN, admin_keys_rewrap), \
+	ADMIN_POST("/keys/drill", ADMIN_SCOPE_KEYS, admin_keys_drill), \
+	ADMIN_POST("/keys/resume", ADMIN_SCOPE_KEYS, admin_keys_resume), \
 	ADMIN_GET("/audit", ADMIN_SCOPE_AUDIT, admin_audit_list),
 /* clang-format on */
 

@@ -1,15 +1,8 @@
-/* /admin/v1/keys: what the signing keys are, and rotation by hand. No private half is ever near
- * here (server/state/keyring.h). */
+/* /admin/v1/keys, what is only looked at: the signing keys, and what the plan has in store for
+ * them. No private half is ever near here (server/state/keyring.h). */
 #include "server/admin/admin.h"
-#include "server/admin/admin_act.h"
-#include "server/admin/admin_rules.h"
+#include "server/admin/admin_keys.h"
 #include "server/request/app.h"
-
-enum {
-	KEYS_TEXT_MAX = 64 << 10,
-	PUBLISHED_MAX = JWKS_KEYS_MAX - 16, /* the plan must always be able to add its own */
-	REMEMBERED_MAX = 2048,
-};
 
 /* ---- rendering ---- */
 
@@ -22,28 +15,70 @@ static int64_t last_expiry(const struct key_info *k)
 	return k->state == KEY_RETIRING ? k->exp_bound : 0;
 }
 
-static void write_members(struct jsonw *w, const struct key_info *k)
+void admin_laggards_write(struct jsonw *w, const struct consumers_report *report)
+{
+	jsonw_array(w);
+	for (size_t i = 0; i < report->laggard_count; i++)
+		jsonw_z(w, report->laggards[i].name);
+	jsonw_end_array(w);
+}
+
+static void write_holders(const struct request *rq, struct jsonw *w, const struct key_info *k)
+{
+	struct consumers_report report;
+
+	if (k->state != KEY_STANDBY) {
+		jsonw_key(w, "held_by");
+		jsonw_null(w);
+		jsonw_key(w, "expected");
+		jsonw_null(w);
+		jsonw_key(w, "laggards");
+		jsonw_null(w);
+		return;
+	}
+	consumers_holding(rq->app->consumers, k->alg, str_z(k->kid), rq->now, &report);
+	jsonw_member_int(w, "held_by", report.held);
+	jsonw_member_int(w, "expected", report.expected);
+	jsonw_key(w, "laggards");
+	admin_laggards_write(w, &report);
+}
+
+void admin_key_write(const struct request *rq, struct jsonw *w, const struct key_info *k)
 {
 	jsonw_member_z(w, "kid", k->kid);
 	jsonw_member_z(w, "alg", alg_name(k->alg));
 	jsonw_member_z(w, "state", key_state_name(k->state));
+	jsonw_member_z(w, "origin", key_origin_name(k->origin));
 	admin_write_time(w, "created_at", k->created_at);
 	admin_write_time(w, "publish_at", k->publish_at);
+	admin_write_time(w, "ready_at", k->ready_at);
 	admin_write_time(w, "activate_at", k->activate_at);
 	admin_write_time(w, "retire_at", k->retire_at);
 	admin_write_time(w, "remove_at", k->remove_at);
+	admin_write_time(w, "revoked_at", k->revoked_at);
 	admin_write_time(w, "last_token_expires_at", last_expiry(k));
+	write_holders(rq, w, k);
 }
 
-static const struct key_info *key_named(const struct keyring_view *v, struct str kid)
+const struct keyring_key *admin_key_named(const struct keyring_view *v, struct str kid)
 {
 	for (size_t i = 0; i < v->count; i++)
 		if (str_equal_z(kid, v->keys[i].info.kid))
-			return &v->keys[i].info;
+			return &v->keys[i];
 	return NULL;
 }
 
-/* ---- GET ---- */
+enum err admin_keys_no_body(struct request *rq)
+{
+	const struct admin_shape nothing = { NULL, 0 };
+	struct admin_fault fault = { STR_NONE, STR_NONE };
+	uint64_t seen;
+	enum err e = admin_fields(rq->arena, rq->json, &nothing, NULL, &seen, &fault);
+
+	return e ? admin_refuse(rq, e, &fault) : ERR_OK;
+}
+
+/* ---- GET /keys ---- */
 
 static size_t first_after(const struct keyring_view *v, struct str kid)
 {
@@ -70,7 +105,7 @@ static enum err list_view(struct request *rq, const struct keyring_view *v)
 		if (!page.size-- || b.n > KEYS_TEXT_MAX)
 			break;
 		jsonw_object(&w);
-		write_members(&w, &v->keys[i].info);
+		admin_key_write(rq, &w, &v->keys[i].info);
 		jsonw_end_object(&w);
 		last = str_z(v->keys[i].info.kid);
 	}
@@ -88,217 +123,167 @@ enum err admin_keys_list(struct request *rq)
 	return e;
 }
 
-static enum err show_key(struct request *rq, const struct key_info *k)
+/* ---- GET /keys/{kid} ---- */
+
+static enum err show_key(struct request *rq, int status, const struct keyring_key *key)
 {
 	struct jsonw w;
 	struct buf b;
 
-	if (!k)
+	if (!key)
 		return fail(rq, ERR_GONE_RESOURCE, "no such key");
 	buf_init(&b, rq->arena, KEYS_TEXT_MAX);
 	jsonw_init(&w, &b);
 	jsonw_object(&w);
-	write_members(&w, k);
+	admin_key_write(rq, &w, &key->info);
 	jsonw_end_object(&w);
-	return respond_json(rq, 200, &b);
+	return respond_json(rq, status, &b);
+}
+
+enum err admin_key_respond(struct request *rq, int status, struct str kid)
+{
+	struct keyring_view *v = keyring_view_get(rq->app->keyring);
+	enum err e = show_key(rq, status, admin_key_named(v, kid));
+
+	keyring_view_unref(v);
+	return e;
 }
 
 enum err admin_key_show(struct request *rq)
 {
-	struct keyring_view *v = keyring_view_get(rq->app->keyring);
-	enum err e = show_key(rq, key_named(v, rq->path_args[0]));
-
-	keyring_view_unref(v);
-	return e;
+	return admin_key_respond(rq, 200, rq->path_args[0]);
 }
 
-/* ---- POST /keys/rotate ---- */
+/* ---- GET /keys/plan ---- */
 
-struct rotate_body {
-	struct str alg;
-	bool force;
+enum {
+	FORESEEN_MAX = 2 * JWKS_KEYS_MAX,
+	PLAN_ROWS_MAX = 4 * FORESEEN_MAX + 1, /* a switch is three rows, and one while it waits */
 };
-static const struct json_field rotate_rows[] = {
-	{ .name = "alg",
-	  .type = JSON_STRING,
-	  .offset = offsetof(struct rotate_body, alg),
-	  .nullable = true },
-	{ .name = "force",
-	  .type = JSON_BOOL,
-	  .offset = offsetof(struct rotate_body, force),
-	  .nullable = true },
-};
-static const struct admin_shape rotate_shape = { rotate_rows, 2 };
 
-struct rotation {
-	struct request *rq;
-	enum alg algs[ALG_COUNT];
+struct plan_row {
+	int64_t at;
+	const char *event;
+	enum alg alg;	 /* ALG_UNKNOWN: of all */
+	const char *kid; /* "": a key that is still to be made */
+	const char *note;
+};
+
+struct plan {
+	const struct keyring_view *view;
+	struct key_foreseen events[FORESEEN_MAX];
+	size_t event_count;
+	struct plan_row rows[PLAN_ROWS_MAX];
 	size_t count;
-	bool force;
-	struct audit_row audit;
-	struct rotate_result results[ALG_COUNT];
-	size_t done; /* of `results` */
-	int64_t ready_at;
-	bool crowded; /* why it is not ready */
 };
 
-static bool is_published(const struct key_info *k)
+/* In its place by time, after those of the same moment. */
+static void add_row(struct plan *p, struct plan_row row)
 {
-	return k->state == KEY_STANDBY || k->state == KEY_ACTIVE || k->state == KEY_RETIRING;
+	size_t i = p->count++;
+
+	for (; i > 0 && p->rows[i - 1].at > row.at; i--)
+		p->rows[i] = p->rows[i - 1];
+	p->rows[i] = row;
 }
 
-/* Whoever holds chancery:keys alone must not be able to rotate until the key set is too large to be
- * served, or the keys too many to be loaded at the next start: a retired key stays published while
- * its tokens live, and is remembered for ever. *ret_at: when a published one goes; 0: unknown. */
-static bool has_room(const struct keyring_view *v, size_t more, int64_t *ret_at)
+static void add_switch(struct plan *p, const struct key_foreseen *e)
 {
-	size_t published = 0;
+	const struct key_info *old = key_plan_find(p->view->infos, p->view->count, e->alg,
+						   KEY_ACTIVE);
+	bool waits = e->latest > e->at;
 
-	*ret_at = 0;
-	for (size_t i = 0; i < v->count; i++) {
-		const struct key_info *k = &v->infos[i];
-
-		published += is_published(k);
-		if (k->state == KEY_RETIRING && (!*ret_at || k->remove_at < *ret_at))
-			*ret_at = k->remove_at;
-	}
-	return published + more <= PUBLISHED_MAX && v->count + more <= REMEMBERED_MAX;
+	if (waits)
+		add_row(p, (struct plan_row){ e->at, "wait", e->alg, e->kid,
+					      "until verifiers hold it; key list names them" });
+	add_row(p, (struct plan_row){ e->latest, "activate", e->alg, e->kid,
+				      waits ? "at the latest" : "signs from then on" });
+	if (old)
+		add_row(p, (struct plan_row){ e->latest, "retire", e->alg, old->kid,
+					      "its tokens stay good until they expire" });
+	add_row(p, (struct plan_row){ e->latest, "publish", e->alg, "", "the next standby" });
 }
 
-/* All algorithms or none: a second one that is not ready must not be found out after the first one
- * has switched. What is ready now stays ready. */
-static enum err check_view(struct rotation *r, const struct keyring_view *v, int64_t now)
+static void add_event(struct plan *p, const struct key_foreseen *e)
 {
-	enum err e = ERR_OK;
+	static const char *const events[KEY_FORESEEN_COUNT] = {
+		[KEY_FORESEEN_READY] = "ready",
+		[KEY_FORESEEN_BOUND] = "raise_bound",
+		[KEY_FORESEEN_LEAVE] = "remove",
+		[KEY_FORESEEN_MISSING] = "publish",
+	};
+	static const char *const notes[KEY_FORESEEN_COUNT] = {
+		[KEY_FORESEEN_READY] = "every verifier can hold it: rotation by hand is free",
+		[KEY_FORESEEN_BOUND] = "how late its tokens may expire is moved on",
+		[KEY_FORESEEN_LEAVE] = "its last token has expired",
+		[KEY_FORESEEN_MISSING] = "there is no standby; one is made",
+	};
 
-	r->crowded = !has_room(v, r->count, &r->ready_at);
-	if (r->crowded)
-		return ERR_NOT_READY;
-	r->ready_at = 0;
-	for (size_t i = 0; i < r->count && !r->force; i++) {
-		int64_t at = 0;
-
-		if (key_plan_ready(v->infos, v->count, r->algs[i], now, &at))
-			continue;
-		e = ERR_NOT_READY;
-		if (at > r->ready_at)
-			r->ready_at = at;
-	}
-	return e;
+	if (e->kind == KEY_FORESEEN_SWITCH)
+		add_switch(p, e);
+	else
+		add_row(p, (struct plan_row){ e->at, events[e->kind], e->alg, e->kid,
+					      notes[e->kind] });
 }
 
-static enum err check_ready(struct rotation *r, int64_t now)
+static void fill_plan(const struct request *rq, struct plan *p)
 {
-	struct keyring_view *v = keyring_view_get(r->rq->app->keyring);
-	enum err e = check_view(r, v, now);
+	struct keyring *k = rq->app->keyring;
 
-	keyring_view_unref(v);
-	return e;
+	p->event_count = keyring_forecast(k, rq->now, p->events, FORESEEN_MAX);
+	if (keyring_outlook(k).clock_in_doubt)
+		add_row(p,
+			(struct plan_row){ rq->now, "wait", ALG_UNKNOWN, "",
+					   "the clock jumped: only bounds move until it has gone "
+					   "well for a while, or key resume" });
+	for (size_t i = 0; i < p->event_count; i++)
+		add_event(p, &p->events[i]);
 }
 
-/* In the blocking lane: each rotation waits for the writer and the signer. */
-static enum err rotate_run(struct lane_ctx *ctx, void *arg)
+static void write_row(struct jsonw *w, const struct plan_row *row)
 {
-	struct rotation *r = arg;
-	enum err e = check_ready(r, ctx->env->now(ctx->env)), published;
-
-	if (e)
-		return e;
-	for (r->done = 0; !e && r->done < r->count; r->done += !e) {
-		r->audit.target = str_z(alg_name(r->algs[r->done]));
-		e = keyring_rotate(r->rq->app->keyring, r->algs[r->done], r->force, &r->audit,
-				   &r->results[r->done]);
-	}
-	if (e == ERR_NOT_READY)
-		r->ready_at = r->results[r->done].ready_at;
-	/* also after a failure: what has been switched must be seen */
-	published = r->done ? admin_publish(ctx, r->rq) : ERR_OK;
-	return e ? e : published;
+	jsonw_object(w);
+	admin_write_time(w, "at", row->at);
+	jsonw_member_z(w, "event", row->event);
+	admin_write_alg(w, "alg", row->alg);
+	jsonw_key(w, "kid");
+	if (row->kid[0])
+		jsonw_z(w, row->kid);
+	else
+		jsonw_null(w);
+	jsonw_member_z(w, "note", row->note);
+	jsonw_end_object(w);
 }
 
-static enum err rotated_list(struct request *rq, const struct rotation *r,
-			     const struct keyring_view *v)
+static enum err show_plan(struct request *rq, struct plan *p)
 {
 	struct jsonw w;
 	struct buf b;
 
-	buf_init(&b, rq->arena, KEYS_TEXT_MAX);
+	fill_plan(rq, p);
+	buf_init(&b, rq->arena, REQUEST_ARENA_MAX);
 	jsonw_init(&w, &b);
 	jsonw_object(&w);
 	jsonw_key(&w, "items");
 	jsonw_array(&w);
-	for (size_t i = 0; i < r->done; i++) {
-		const struct key_info *k = key_named(v, str_z(r->results[i].kid));
-
-		if (!k)
-			continue;
-		jsonw_object(&w);
-		write_members(&w, k);
-		jsonw_member_z(&w, "retired", r->results[i].retired);
-		jsonw_end_object(&w);
-	}
+	for (size_t i = 0; i < p->count; i++)
+		write_row(&w, &p->rows[i]);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
-	return respond_json(rq, 202, &b);
+	return respond_json(rq, 200, &b);
 }
 
-static enum err rotate_done(struct request *rq, enum err result)
+enum err admin_keys_plan(struct request *rq)
 {
-	struct rotation *r = rq->state;
+	struct plan *p = arena_new_of(rq->arena, struct plan);
 	struct keyring_view *v;
 	enum err e;
 
-	count_audit(rq->metrics, !result);
-	if (result == ERR_NOT_READY) {
-		rq->ready_at = r->ready_at;
-		rq->description = r->crowded ? "Too many retired keys are still published; wait."
-					     : "The standby has not been published long enough; "
-					       "force goes ahead.";
-		return fail(rq, result, r->crowded ? "too many keys" : "standby is not ready");
-	}
-	if (result)
-		return fail(rq, result, "rotation failed after %zu of %zu: %s", r->done, r->count,
-			    err_name(result));
+	if (!p)
+		return fail(rq, ERR_NOMEM, "no memory for a plan");
 	v = keyring_view_get(rq->app->keyring);
-	e = rotated_list(rq, r, v);
+	p->view = v;
+	e = show_plan(rq, p);
 	keyring_view_unref(v);
 	return e;
-}
-
-static enum err rotate_read(struct request *rq, struct rotation *r, struct admin_fault *fault)
-{
-	const struct config *config = rq->snapshot->config;
-	struct rotate_body in = { .force = false };
-	enum alg alg;
-	uint64_t seen;
-	enum err e = admin_fields(rq->arena, rq->json, &rotate_shape, &in, &seen, fault);
-
-	if (!e)
-		e = admin_check_alg(config, in.alg, &alg, fault);
-	if (e)
-		return e;
-	r->force = in.force;
-	r->count = alg ? 1 : config->keys.alg_count;
-	for (size_t i = 0; i < r->count; i++)
-		r->algs[i] = alg ? alg : config->keys.algs[i];
-	return ERR_OK;
-}
-
-enum err admin_keys_rotate(struct request *rq)
-{
-	struct rotation *r = arena_new_of(rq->arena, struct rotation);
-	struct admin_fault fault = { STR_NONE, STR_NONE };
-	enum err e;
-
-	if (!r)
-		return fail(rq, ERR_NOMEM, "no memory for a rotation");
-	e = rotate_read(rq, r, &fault);
-	if (e)
-		return admin_refuse(rq, e, &fault);
-	r->rq = rq;
-	audit_fill(rq, AUDIT_KEY_ROTATE, "ok", STR_NONE, &r->audit);
-	if (r->force)
-		r->audit.reason = STR("forced");
-	rq->state = r;
-	return park(rq, LANE_BLOCKING, rotate_run, r, rotate_done);
 }

@@ -183,6 +183,10 @@ static void problem_body(const struct request *rq, const struct err_row *row, st
 		rfc3339(rq->ready_at, ready);
 		jsonw_member_z(&w, "ready_at", ready);
 	}
+	if (rq->laggards.p) {
+		jsonw_key(&w, "laggards");
+		jsonw_raw(&w, rq->laggards);
+	}
 	jsonw_end_object(&w);
 }
 

@@ -93,6 +93,7 @@ struct request {
 	struct str pointer;	 /* RFC 6901, the member at fault: goes into the problem */
 	int64_t retry_after;	 /* seconds; 429 and 503 */
 	int64_t ready_at;	 /* with ERR_NOT_READY: goes into the problem */
+	struct str laggards;	 /* likewise; a JSON array */
 	/* for the log line */
 	struct str log_client, log_subject, log_grant, log_kid, log_jti;
 

@@ -1,4 +1,4 @@
-/* /admin/v1/apis, keys and audit; and pages. */
+/* /admin/v1/apis and audit; and pages. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -216,104 +216,6 @@ START_TEST(an_api_is_changed_among_a_thousand)
 }
 END_TEST
 
-/* ---- keys ---- */
-
-static struct str signing_kid(void)
-{
-	struct answer a = root_gets(200, METHOD_GET, KEYS, NULL);
-	struct str kid = STR_NONE, state;
-
-	for (size_t i = 0; i < json_len(items(&a)); i++) {
-		const struct json *key = json_at(items(&a), i);
-
-		if (json_str(json_get(key, "state"), &state) && str_equal_z(state, "active"))
-			ck_assert(json_str(json_get(key, "kid"), &kid));
-	}
-	ck_assert_ptr_nonnull(kid.p);
-	return kid;
-}
-
-START_TEST(keys_are_shown_with_their_life_and_nothing_private)
-{
-	static const char *const members[] = {
-		"kid",	       "alg",	    "state",	 "created_at",		 "publish_at",
-		"activate_at", "retire_at", "remove_at", "last_token_expires_at"
-	};
-	struct answer a = root_gets(200, METHOD_GET, KEYS, NULL);
-	struct str kid = signing_kid();
-
-	ck_assert_uint_eq(json_len(items(&a)), 2);
-	ck_assert_uint_eq(json_len(json_at(items(&a), 0)), sizeof(members) / sizeof(*members));
-	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
-		ck_assert_ptr_nonnull(json_get(json_at(items(&a), 0), members[i]));
-	a = root_gets(200, METHOD_GET, format(KEYS "/%.*s", STR_ARG(kid)), NULL);
-	ck_assert_str(answer_str(&a, "state"), "active");
-	ck_assert_str(answer_str(&a, "alg"), "ES256");
-	ck_assert_int_eq(json_type(json_get(a.json, "last_token_expires_at")), JSON_NULL);
-	root_gets(404, METHOD_GET, KEYS "/nothing", NULL);
-}
-END_TEST
-
-START_TEST(a_rotation_switches_before_it_answers)
-{
-	const char *secret = make_client("worker", "orders.read", ORDERS);
-	struct str before = signing_kid(), token = token_of("worker", secret), retired, kid;
-	struct answer a = root_gets(202, METHOD_POST, KEYS "/rotate", "{}");
-
-	ck_assert_uint_eq(json_len(items(&a)), 1);
-	ck_assert(json_str(json_get(json_at(items(&a), 0), "retired"), &retired));
-	ck_assert(json_str(json_get(json_at(items(&a), 0), "kid"), &kid));
-	ck_assert(str_equal(retired, before));
-	ck_assert(str_equal(kid, signing_kid()));
-	ck_assert(!str_equal(kid, before));
-	ck_assert(still_active(token));
-	ck_assert(still_active(token_of("worker", secret)));
-	a = get(&office, "/.well-known/jwks.json");
-	ck_assert_uint_eq(json_len(json_get(a.json, "keys")), 3);
-	a = root_gets(200, METHOD_GET, format(KEYS "/%.*s", STR_ARG(before)), NULL);
-	ck_assert_str(answer_str(&a, "state"), "retiring");
-	answer_str(&a, "last_token_expires_at");
-}
-END_TEST
-
-START_TEST(a_standby_that_is_too_young_says_when_and_force_goes_ahead)
-{
-	struct answer a;
-	struct str kid;
-
-	root_gets(202, METHOD_POST, KEYS "/rotate", NULL);
-	kid = signing_kid();
-	a = root_gets(409, METHOD_POST, KEYS "/rotate", "{\"alg\":\"ES256\"}");
-	ck_assert_str_eq(a.content_type, "application/problem+json");
-	ck_assert(str_starts(answer_str(&a, "ready_at"), STR("2023-11-14T22:")));
-	ck_assert(str_equal(kid, signing_kid()));
-	root_gets(202, METHOD_POST, KEYS "/rotate", "{\"alg\":\"ES256\",\"force\":true}");
-	ck_assert(!str_equal(kid, signing_kid()));
-	root_gets(422, METHOD_POST, KEYS "/rotate", "{\"alg\":\"RS256\"}");
-	root_gets(422, METHOD_POST, KEYS "/rotate", "{\"alg\":\"none\"}");
-	root_gets(422, METHOD_POST, KEYS "/rotate", "{\"mode\":\"immediate\"}");
-	root_gets(422, METHOD_POST, KEYS "/rotate", "{\"force\":1}");
-}
-END_TEST
-
-/* Else the holder of chancery:keys could make the key set too large to be served. */
-START_TEST(rotation_by_hand_has_a_measure)
-{
-	struct answer a;
-	int done = 0;
-
-	do {
-		a = root(METHOD_POST, KEYS "/rotate", "{\"force\":true}");
-		done += a.status == 202;
-	} while (a.status == 202 && done < 100);
-	ck_assert_status(a, 409);
-	ck_assert(str_starts(answer_str(&a, "ready_at"), STR("2023-11-1")));
-	a = get(&office, "/.well-known/jwks.json");
-	ck_assert_uint_eq(json_len(json_get(a.json, "keys")), 48);
-	token_of("worker", make_client("worker", "orders.read", ORDERS));
-}
-END_TEST
-
 /* ---- audit ---- */
 
 static const struct {
@@ -487,10 +389,6 @@ Suite *registry_suite(void)
 	tcase_add_test(c, disabling_and_deleting_an_api_end_its_tokens);
 	tcase_add_test(c, tokens_made_while_an_api_ends_end_with_it);
 	tcase_add_test(c, an_api_is_changed_among_a_thousand);
-	tcase_add_test(c, keys_are_shown_with_their_life_and_nothing_private);
-	tcase_add_test(c, a_rotation_switches_before_it_answers);
-	tcase_add_test(c, a_standby_that_is_too_young_says_when_and_force_goes_ahead);
-	tcase_add_test(c, rotation_by_hand_has_a_measure);
 	tcase_add_test(c, every_act_leaves_its_row);
 	tcase_add_test(c, an_act_that_failed_leaves_no_row);
 	tcase_add_test(c, pages_hold_every_row_once_in_order);

@@ -7,6 +7,7 @@
 #define CLIENTS "/admin/v1/clients"
 #define USERS "/admin/v1/users"
 #define APIS "/admin/v1/apis"
+#define KEYS "/admin/v1/keys"
 #define ADMIN_API ISSUER "/admin"
 
 /* ---- the matrix ---- */
@@ -16,6 +17,17 @@ static const char *const scopes[] = {
 };
 enum { SCOPE_COUNT = sizeof(scopes) / sizeof(*scopes) };
 
+/* Custody: a narrow scope must not reach it. */
+static bool is_reserved(const struct route *row)
+{
+	static const char *const patterns[] = { KEYS "/revoke-all", KEYS "/rewrap" };
+
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++)
+		if (strcmp(row->pattern, patterns[i]) == 0)
+			return true;
+	return false;
+}
+
 /* What the words say, not what the table says: the area is the first segment, `read` reads, `admin`
  * may everything. */
 static bool may(const char *scope, const struct route *row)
@@ -24,6 +36,8 @@ static bool may(const char *scope, const struct route *row)
 
 	if (strcmp(scope, "admin") == 0)
 		return true;
+	if (is_reserved(row))
+		return false;
 	if (strcmp(scope, "read") == 0)
 		return row->method == METHOD_GET;
 	return strncmp(area, scope, strlen(scope)) == 0;
@@ -42,7 +56,8 @@ static const char *target_of(const struct route *row)
 		{ USERS "/{id}/password", USERS "/u-ann/password" },
 		{ USERS "/{id}/unlock", USERS "/u-ann/unlock" },
 		{ APIS "/{slug}", APIS "/orders" },
-		{ "/admin/v1/keys/{kid}", "/admin/v1/keys/0" },
+		{ KEYS "/{kid}", KEYS "/0" },
+		{ KEYS "/{kid}/revoke", KEYS "/0/revoke" },
 	};
 
 	for (size_t i = 0; i < sizeof(filled) / sizeof(*filled); i++)

@@ -39,6 +39,7 @@ const struct json *items(const struct answer *a);
 Suite *client_suite(void);
 Suite *user_suite(void);
 Suite *registry_suite(void);
+Suite *key_suite(void);
 Suite *scope_suite(void);
 Suite *openapi_suite(void);
 

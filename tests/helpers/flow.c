@@ -82,6 +82,23 @@ static void make_parts(struct flow *f)
 	ck_assert_int_eq(snapshot_slot_new(&app->slot), ERR_OK);
 }
 
+/* As the supervisor keeps the master key, without a file. */
+static enum err prepare_master(void *arg)
+{
+	struct flow *f = arg;
+	struct secret next;
+
+	memset(next.b, 'N', sizeof(next.b));
+	return signer_master_next(&f->signer.custody, &next);
+}
+
+static enum err commit_master(void *arg)
+{
+	struct flow *f = arg;
+
+	return signer_master_commit(&f->signer.custody);
+}
+
 static void open_keys(struct flow *f)
 {
 	const struct keyring_means means = {
@@ -89,10 +106,13 @@ static void open_keys(struct flow *f)
 		.config = f->config,
 		.store = { .write = step_write, .read = step_read, .arg = f },
 		.control = &f->signer.control,
+		.custody = { prepare_master, commit_master, f },
+		.revoked_kids = f->revoked_kids,
 	};
 	struct derived_keys *d = &f->app.derived;
 	struct keyring *k;
 
+	snprintf(f->revoked_kids, sizeof(f->revoked_kids), "%s/revoked-kids", f->store.dir);
 	ck_assert_int_eq(keyring_open(&means, true, &k), ERR_OK);
 	f->app.keyring = k;
 	d->key_id = keyring_key_id(k);

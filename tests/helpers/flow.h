@@ -28,6 +28,7 @@ struct flow {
 	struct metrics_shard *metrics;
 	struct arena *arena; /* answers */
 	struct kept_json *kept;
+	char revoked_kids[64]; /* path */
 	int log_fd;
 	off_t log_read;
 	/* called around the server's part of a request; NULL: nobody */

@@ -1,0 +1,496 @@
+/* /admin/v1/keys, what changes them by hand: rotation, the emergencies, another master key; and the
+ * word that the clock is right. Each act waits for the writer and the signer, so it runs in the
+ * blocking lane; its audit row is written in the keyring's own store step. What it changed is
+ * published, and what it revoked is revoked in memory, before it is answered. */
+#include "server/admin/admin.h"
+#include "server/admin/admin_keys.h"
+#include "server/admin/admin_rules.h"
+#include "server/request/app.h"
+
+enum {
+	PUBLISHED_MAX = JWKS_KEYS_MAX - 16, /* the plan must always be able to add its own */
+	REMEMBERED_MAX = 2048,
+	LAGGARDS_TEXT_MAX = ALG_COUNT * CONSUMERS_LAGGARDS_MAX * (CONSUMER_NAME_MAX + 4),
+};
+
+/* ---- POST /keys/rotate ---- */
+
+struct rotate_body {
+	struct str alg;
+	bool force;
+};
+static const struct json_field rotate_rows[] = {
+	{ .name = "alg",
+	  .type = JSON_STRING,
+	  .offset = offsetof(struct rotate_body, alg),
+	  .nullable = true },
+	{ .name = "force",
+	  .type = JSON_BOOL,
+	  .offset = offsetof(struct rotate_body, force),
+	  .nullable = true },
+};
+static const struct admin_shape rotate_shape = { rotate_rows, 2 };
+
+struct rotation {
+	struct request *rq;
+	enum alg algs[ALG_COUNT];
+	size_t count;
+	bool force;
+	struct audit_row audit;
+	struct rotate_result results[ALG_COUNT];
+	size_t done; /* of `results` */
+	/* why it is not ready */
+	int64_t ready_at;
+	bool crowded;
+	struct str laggards;
+};
+
+static bool is_published(const struct key_info *k)
+{
+	return k->state == KEY_STANDBY || k->state == KEY_ACTIVE || k->state == KEY_RETIRING;
+}
+
+/* Whoever holds chancery:keys alone must not be able to rotate until the key set is too large to be
+ * served, or the keys too many to be loaded at the next start: a retired key stays published while
+ * its tokens live, and is remembered for ever. *ret_at: when a published one goes; 0: unknown. */
+static bool has_room(const struct keyring_view *v, size_t more, int64_t *ret_at)
+{
+	size_t published = 0;
+
+	*ret_at = 0;
+	for (size_t i = 0; i < v->count; i++) {
+		const struct key_info *k = &v->infos[i];
+
+		published += is_published(k);
+		if (k->state == KEY_RETIRING && (!*ret_at || k->remove_at < *ret_at))
+			*ret_at = k->remove_at;
+	}
+	return published + more <= PUBLISHED_MAX && v->count + more <= REMEMBERED_MAX;
+}
+
+/* Who would meet the new kid without knowing it. */
+static enum err check_laggards(struct rotation *r, const struct keyring_view *v, int64_t now)
+{
+	struct request *rq = r->rq;
+	unsigned lagging = consumers_lagging(rq->app->consumers, v, now);
+	struct consumers_report report;
+	struct jsonw w;
+	struct buf b;
+	bool any = false;
+
+	buf_init(&b, rq->arena, LAGGARDS_TEXT_MAX);
+	jsonw_init(&w, &b);
+	jsonw_array(&w);
+	for (size_t i = 0; i < r->count; i++) {
+		const struct key_info *standby = key_plan_find(v->infos, v->count, r->algs[i],
+							       KEY_STANDBY);
+
+		if (!standby || !(lagging >> r->algs[i] & 1))
+			continue;
+		any = true;
+		consumers_holding(rq->app->consumers, r->algs[i], str_z(standby->kid), now,
+				  &report);
+		for (size_t l = 0; l < report.laggard_count; l++)
+			jsonw_z(&w, report.laggards[l].name);
+	}
+	jsonw_end_array(&w);
+	if (!any)
+		return ERR_OK;
+	return buf_end(&b, &r->laggards) ? ERR_NOMEM : ERR_NOT_READY;
+}
+
+/* All algorithms or none: a second one that is not ready must not be found out after the first one
+ * has switched. What is ready now stays ready. */
+static enum err check_view(struct rotation *r, const struct keyring_view *v, int64_t now)
+{
+	enum err e = ERR_OK;
+
+	r->crowded = !has_room(v, r->count, &r->ready_at);
+	if (r->crowded)
+		return ERR_NOT_READY;
+	r->ready_at = 0;
+	for (size_t i = 0; i < r->count && !r->force; i++) {
+		int64_t at = 0;
+
+		if (key_plan_ready(v->infos, v->count, r->algs[i], now, &at))
+			continue;
+		e = ERR_NOT_READY;
+		if (at > r->ready_at)
+			r->ready_at = at;
+	}
+	return e || r->force ? e : check_laggards(r, v, now);
+}
+
+static enum err check_ready(struct rotation *r, int64_t now)
+{
+	struct keyring_view *v = keyring_view_get(r->rq->app->keyring);
+	enum err e = check_view(r, v, now);
+
+	keyring_view_unref(v);
+	return e;
+}
+
+static enum err rotate_run(struct lane_ctx *ctx, void *arg)
+{
+	struct rotation *r = arg;
+	enum err e = check_ready(r, ctx->env->now(ctx->env)), published;
+
+	if (e)
+		return e;
+	for (r->done = 0; !e && r->done < r->count; r->done += !e) {
+		r->audit.target = str_z(alg_name(r->algs[r->done]));
+		e = keyring_rotate(r->rq->app->keyring, r->algs[r->done], r->force, &r->audit,
+				   &r->results[r->done]);
+	}
+	if (e == ERR_NOT_READY)
+		r->ready_at = r->results[r->done].ready_at;
+	/* also after a failure: what has been switched must be seen */
+	published = r->done ? admin_publish(ctx, r->rq) : ERR_OK;
+	return e ? e : published;
+}
+
+static enum err rotated_list(struct request *rq, const struct rotation *r,
+			     const struct keyring_view *v)
+{
+	struct jsonw w;
+	struct buf b;
+
+	buf_init(&b, rq->arena, KEYS_TEXT_MAX);
+	jsonw_init(&w, &b);
+	jsonw_object(&w);
+	jsonw_key(&w, "items");
+	jsonw_array(&w);
+	for (size_t i = 0; i < r->done; i++) {
+		const struct keyring_key *key = admin_key_named(v, str_z(r->results[i].kid));
+
+		if (!key)
+			continue;
+		jsonw_object(&w);
+		admin_key_write(rq, &w, &key->info);
+		jsonw_member_z(&w, "retired", r->results[i].retired);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	return respond_json(rq, 202, &b);
+}
+
+static enum err rotate_too_early(struct request *rq, const struct rotation *r)
+{
+	rq->ready_at = r->ready_at;
+	rq->laggards = r->laggards;
+	if (r->crowded)
+		rq->description = "Too many retired keys are still published; wait.";
+	else if (r->laggards.p)
+		rq->description = "Verifiers do not hold the standby yet; force goes ahead.";
+	else
+		rq->description = "The standby has not been published long enough; force goes "
+				  "ahead.";
+	return fail(rq, ERR_NOT_READY, "%s",
+		    r->crowded	    ? "too many keys"
+		    : r->laggards.p ? "verifiers do not hold the standby"
+				    : "standby is not ready");
+}
+
+static enum err rotate_done(struct request *rq, enum err result)
+{
+	struct rotation *r = rq->state;
+	struct keyring_view *v;
+	enum err e;
+
+	for (size_t i = 0; i < r->done; i++)
+		audit_count(rq, &r->audit, true);
+	if (result == ERR_NOT_READY)
+		return rotate_too_early(rq, r);
+	if (result)
+		return fail(rq, result, "rotation failed after %zu of %zu: %s", r->done, r->count,
+			    err_name(result));
+	v = keyring_view_get(rq->app->keyring);
+	e = rotated_list(rq, r, v);
+	keyring_view_unref(v);
+	return e;
+}
+
+static enum err rotate_read(struct request *rq, struct rotation *r, struct admin_fault *fault)
+{
+	const struct config *config = rq->snapshot->config;
+	struct rotate_body in = { .force = false };
+	enum alg alg;
+	uint64_t seen;
+	enum err e = admin_fields(rq->arena, rq->json, &rotate_shape, &in, &seen, fault);
+
+	if (!e)
+		e = admin_check_alg(config, in.alg, &alg, fault);
+	if (e)
+		return e;
+	r->force = in.force;
+	r->count = alg ? 1 : config->keys.alg_count;
+	for (size_t i = 0; i < r->count; i++)
+		r->algs[i] = alg ? alg : config->keys.algs[i];
+	return ERR_OK;
+}
+
+enum err admin_keys_rotate(struct request *rq)
+{
+	struct rotation *r = arena_new_of(rq->arena, struct rotation);
+	struct admin_fault fault = { STR_NONE, STR_NONE };
+	enum err e;
+
+	if (!r)
+		return fail(rq, ERR_NOMEM, "no memory for a rotation");
+	e = rotate_read(rq, r, &fault);
+	if (e)
+		return admin_refuse(rq, e, &fault);
+	r->rq = rq;
+	audit_fill(rq, AUDIT_KEY_ROTATE, "ok", STR_NONE, &r->audit);
+	if (r->force)
+		r->audit.reason = STR("forced");
+	rq->state = r;
+	return park(rq, LANE_BLOCKING, rotate_run, r, rotate_done);
+}
+
+/* ---- POST /keys/{kid}/revoke ---- */
+
+struct emergency {
+	struct request *rq;
+	struct audit_row audit;
+	struct str kid; /* absent: every key */
+	bool again;	/* it was revoked before */
+	size_t count;
+	struct revoke_result results[REVOKE_ALL_MAX];
+};
+
+static void result_write(struct jsonw *w, const struct revoke_result *r)
+{
+	jsonw_member_z(w, "kid", r->kid);
+	jsonw_member_z(w, "signs_now", r->signs_now);
+	jsonw_member_int(w, "outstanding_tokens", r->outstanding);
+	jsonw_member_bool(w, "outstanding_exact", r->exact);
+	admin_write_time(w, "latest_expiry", r->latest_expiry);
+	admin_write_time(w, "cached_until", r->cached_until);
+}
+
+/* Published also after a failure: what has been done must be seen. */
+static enum err revoke_run(struct lane_ctx *ctx, void *arg)
+{
+	struct emergency *m = arg;
+	enum err e = keyring_revoke(m->rq->app->keyring, m->kid, &m->audit, &m->results[0]);
+	enum err published;
+
+	if (e == ERR_NOT_FOUND)
+		return e;
+	m->again = e == ERR_REUSED;
+	published = admin_publish(ctx, m->rq);
+	return e && !m->again ? e : published;
+}
+
+/* Entered in memory also after a failure: whoever calls a key bad does not want its tokens to be
+ * good until the next try. */
+static enum err revoke_done(struct request *rq, enum err result)
+{
+	const struct emergency *m = rq->state;
+	struct jsonw w;
+	struct buf b;
+	enum err entered;
+
+	if (result == ERR_NOT_FOUND)
+		return fail(rq, ERR_GONE_RESOURCE, "no such key");
+	entered = admin_revoked(rq, REVOKE_KID, m->kid, true);
+	if (result)
+		return fail(rq, result, "revocation was cut off: %s", err_name(result));
+	if (!m->again)
+		audit_count(rq, &m->audit, true);
+	if (entered)
+		return entered;
+	buf_init(&b, rq->arena, KEYS_TEXT_MAX);
+	jsonw_init(&w, &b);
+	jsonw_object(&w);
+	result_write(&w, &m->results[0]);
+	jsonw_end_object(&w);
+	return respond_json(rq, 200, &b);
+}
+
+static struct emergency *emergency_new(struct request *rq, enum audit_event event, struct str kid)
+{
+	struct emergency *m = arena_new_of(rq->arena, struct emergency);
+
+	if (!m) {
+		(void)fail(rq, ERR_NOMEM, "no memory for an emergency");
+		return NULL;
+	}
+	m->rq = rq;
+	m->kid = kid;
+	audit_fill(rq, event, "ok", kid, &m->audit);
+	rq->state = m;
+	return m;
+}
+
+enum err admin_key_revoke(struct request *rq)
+{
+	enum err e = admin_keys_no_body(rq);
+	struct emergency *m;
+
+	if (e)
+		return e;
+	m = emergency_new(rq, AUDIT_KEY_REVOKE, rq->path_args[0]);
+	return m ? park(rq, LANE_BLOCKING, revoke_run, m, revoke_done) : ERR_NOMEM;
+}
+
+/* ---- POST /keys/revoke-all ---- */
+
+/* What the keeper of the master key says of the next one; nothing has changed then. */
+static const struct {
+	enum err fact, answer;
+	const char *description;
+} custody_refusals[] = {
+	{ ERR_UNSUPPORTED, ERR_UNPROCESSABLE, "The master key cannot change here." },
+	{ ERR_NOT_FOUND, ERR_NOT_READY,
+	  "There is no next master key: put it beside the present one, as FILE.next." },
+	{ ERR_FORBIDDEN, ERR_NOT_READY,
+	  "The next master key's file has the wrong owner or mode, or cannot be read." },
+	{ ERR_SYNTAX, ERR_NOT_READY, "The next master key's file must hold 32 bytes." },
+	{ ERR_CONFLICT, ERR_NOT_READY, "The next master key is the present one." },
+	{ ERR_LIMIT, ERR_NOT_READY, "Too many root keys are held." },
+};
+
+enum err admin_custody_refuse(struct request *rq, enum err result, const char *what)
+{
+	for (size_t i = 0; i < sizeof(custody_refusals) / sizeof(*custody_refusals); i++) {
+		if (custody_refusals[i].fact != result)
+			continue;
+		rq->description = custody_refusals[i].description;
+		return fail(rq, custody_refusals[i].answer, "%s refused: %s", what,
+			    err_name(result));
+	}
+	return fail(rq, result, "%s failed: %s", what, err_name(result));
+}
+
+static enum err revoke_all_run(struct lane_ctx *ctx, void *arg)
+{
+	struct emergency *m = arg;
+
+	(void)ctx;
+	return keyring_revoke_all(m->rq->app->keyring, &m->audit, m->results, &m->count);
+}
+
+static enum err revoke_all_done(struct request *rq, enum err result)
+{
+	const struct emergency *m = rq->state;
+	enum err entered = ERR_OK;
+	struct jsonw w;
+	struct buf b;
+
+	if (result)
+		return admin_custody_refuse(rq, result, "revocation of every key");
+	audit_count(rq, &m->audit, true);
+	buf_init(&b, rq->arena, KEYS_TEXT_MAX);
+	jsonw_init(&w, &b);
+	jsonw_object(&w);
+	jsonw_key(&w, "items");
+	jsonw_array(&w);
+	for (size_t i = 0; i < m->count; i++) {
+		enum err e = admin_revoked(rq, REVOKE_KID, str_z(m->results[i].kid), true);
+
+		entered = entered ? entered : e;
+		jsonw_object(&w);
+		result_write(&w, &m->results[i]);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	jsonw_member_bool(&w, "restarts", true);
+	jsonw_end_object(&w);
+	atomic_store(&rq->app->wishes->restart, true);
+	return entered ? entered : respond_json(rq, 202, &b);
+}
+
+enum err admin_keys_revoke_all(struct request *rq)
+{
+	enum err e = admin_keys_no_body(rq);
+	struct emergency *m;
+
+	if (e)
+		return e;
+	m = emergency_new(rq, AUDIT_KEY_REVOKE_ALL, STR_NONE);
+	return m ? park(rq, LANE_BLOCKING, revoke_all_run, m, revoke_all_done) : ERR_NOMEM;
+}
+
+/* ---- POST /keys/rewrap ---- */
+
+struct rewrap {
+	struct request *rq;
+	struct audit_row audit;
+	size_t roots;
+};
+
+static enum err rewrap_run(struct lane_ctx *ctx, void *arg)
+{
+	struct rewrap *r = arg;
+
+	(void)ctx;
+	return keyring_rewrap(r->rq->app->keyring, &r->audit, &r->roots);
+}
+
+static enum err rewrap_done(struct request *rq, enum err result)
+{
+	const struct rewrap *r = rq->state;
+	struct jsonw w;
+	struct buf b;
+
+	if (result)
+		return admin_custody_refuse(rq, result, "rewrap");
+	audit_count(rq, &r->audit, true);
+	buf_init(&b, rq->arena, KEYS_TEXT_MAX);
+	jsonw_init(&w, &b);
+	jsonw_object(&w);
+	jsonw_member_int(&w, "roots", (int64_t)r->roots);
+	jsonw_end_object(&w);
+	return respond_json(rq, 200, &b);
+}
+
+enum err admin_keys_rewrap(struct request *rq)
+{
+	struct rewrap *r = arena_new_of(rq->arena, struct rewrap);
+	enum err e = admin_keys_no_body(rq);
+
+	if (e)
+		return e;
+	if (!r)
+		return fail(rq, ERR_NOMEM, "no memory for a rewrap");
+	r->rq = rq;
+	audit_fill(rq, AUDIT_KEY_REWRAP, "ok", STR_NONE, &r->audit);
+	rq->state = r;
+	return park(rq, LANE_BLOCKING, rewrap_run, r, rewrap_done);
+}
+
+/* ---- POST /keys/resume ---- */
+
+static enum err resume_step(struct lane_ctx *ctx, struct admin_act *act)
+{
+	(void)ctx;
+	(void)act;
+	return ERR_OK; /* the audit row is all there is to store */
+}
+
+static enum err resume_done(struct request *rq, struct admin_act *act)
+{
+	(void)act;
+	atomic_store(&rq->app->wishes->clock_vouched, true);
+	return admin_no_content(rq);
+}
+
+enum err admin_keys_resume(struct request *rq)
+{
+	enum err e = admin_keys_no_body(rq);
+	struct admin_act *act;
+
+	if (e)
+		return e;
+	act = admin_act_new(rq, sizeof(*act));
+	if (!act)
+		return ERR_NOMEM;
+	act->event = AUDIT_CLOCK_RESUME;
+	act->target = STR_NONE;
+	act->step = resume_step;
+	act->done = resume_done;
+	return admin_act_run(rq, act);
+}
