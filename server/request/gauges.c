@@ -66,6 +66,7 @@ static void fill_keys(const struct request *rq, struct metrics_gauges *g)
 	g->consumers_anonymous = consumers.anonymous;
 	keyring_counts(rq->app->keyring, &counts);
 	g->key_rotations_scheduled = counts.scheduled;
+	g->key_rotations_emergency = counts.emergency;
 	g->key_rotations_manual = counts.manual;
 	g->key_rotations_failed = counts.failed;
 	for (size_t i = 0; i < v->count && g->key_count < cap; i++) {
@@ -95,6 +96,7 @@ enum err gauges_fill(struct request *rq, struct metrics_gauges *ret_gauges)
 	g->started_at = app->started_at;
 	g->config_reloaded_at = atomic_load(&app->config_reloaded_at);
 	g->confined = app->confined;
+	g->clock_in_doubt = atomic_load(&app->wishes->clock_in_doubt);
 	g->config_reload_ok = atomic_load(&app->config_reload_ok);
 	g->audit_types = audit_names();
 	g->audit_type_count = AUDIT_EVENT_COUNT;

@@ -61,10 +61,10 @@ struct metrics_gauges {
 	unsigned writer_queued, hash_queued, blocking_queued;
 	unsigned consumers_holding, consumers_lagging, consumers_anonymous;
 	uint64_t hash_shed, blocking_shed, key_rotations_scheduled, key_rotations_manual,
-		key_rotations_failed;
+		key_rotations_emergency, key_rotations_failed;
 	int64_t next_rotation_at, config_reloaded_at, started_at;
 	bool config_reload_ok;
-	bool confined;
+	bool confined, clock_in_doubt;
 	struct {
 		struct str kid;
 		const char *alg, *state;

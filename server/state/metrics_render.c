@@ -446,6 +446,8 @@ static void rotations(const struct metrics_gauges *g, struct buf *out)
 	u64(out, g->key_rotations_scheduled);
 	buf_fmt(out, "%s{trigger=\"manual\",outcome=\"success\"}", name);
 	u64(out, g->key_rotations_manual);
+	buf_fmt(out, "%s{trigger=\"emergency\",outcome=\"success\"}", name);
+	u64(out, g->key_rotations_emergency);
 	buf_fmt(out, "%s{trigger=\"any\",outcome=\"failure\"}", name);
 	u64(out, g->key_rotations_failed);
 	metrics_head(out, "chancery_key_next_rotation_timestamp_seconds", "gauge",
@@ -489,6 +491,9 @@ static void configuration(const struct metrics_gauges *g, struct buf *out)
 		out, "chancery_confined", "gauge",
 		"Is the server kept from the master key and from other processes by the kernel.",
 		g->confined ? 1 : 0);
+	metrics_simple(out, "chancery_clock_in_doubt", "gauge",
+		       "Did the wall clock jump: deletes and rotations pause.",
+		       g->clock_in_doubt ? 1 : 0);
 	metrics_simple(out, "chancery_config_last_reload_success_timestamp_seconds", "gauge",
 		       "When a configuration was taken last.",
 		       g->config_reloaded_at > 0 ? (uint64_t)g->config_reloaded_at : 0);
