@@ -1,6 +1,7 @@
 /* The server is killed at every step of every change of keys, started again, and must be whole: the steps are
  * the failpoints that its source names, so that a new one is covered or complained about by itself. */
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -22,17 +23,46 @@ function failpoints() {
 	return [...found].sort();
 }
 
-/* `act` begins what the failpoint lies in. */
-const rotate = { act: () => void server.cli('--yes', 'key', 'rotate', '--alg', 'ES256', '--force') };
+const kidsIn = (...wanted) => server.json('key', 'list').items.filter((key) => wanted.includes(key.state));
+
+/* `command` is what the failpoint lies in; `revokes` gives the kids that it must leave revoked, finished or not. */
+const rotate = { command: () => ['key', 'rotate', '--alg', 'ES256', '--force'] };
 /* Nobody asks for it: a step of the bound later it is due at the start. */
-const raise = { clock: 3700, act: () => {} };
+const raise = { clock: 3700 };
+const signing = () => kidsIn('active').find((key) => key.alg === 'ES256').kid;
+const revoke = { revokes: () => [signing()], command: () => ['key', 'revoke', signing()] };
+/* A new root: no login is promised to outlive it. */
+const revokeAll = {
+	endsLogins: true,
+	revokes: () => kidsIn('active', 'standby', 'retiring').map((key) => key.kid),
+	command: () => ['key', 'revoke', '--all'],
+};
+const rewrap = { command: () => ['key', 'rewrap'] };
+const bring = {
+	command: () => {
+		const file = path.join(server.folder, 'former.pem');
+		const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+		fs.writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+		return ['key', 'import', '--state', 'active', '--kid', 'former', file];
+	},
+};
 
 const rows = {
 	'key.bound.committed': raise,
 	'key.rotate.generated': rotate,
+	'key.rotate.loaded': rotate,
 	'key.rotate.committed': rotate,
 	'key.rotate.activated': rotate,
 	'key.rotate.settled': rotate,
+	'key.revoke.listed': revoke,
+	'key.revoke.committed': revoke,
+	'key.revoke.switched': revoke,
+	'key.revoke.published': revoke,
+	'key.revoke_all.listed': revokeAll,
+	'key.revoke_all.committed': revokeAll,
+	'key.rewrap.prepared': rewrap,
+	'key.rewrap.committed': rewrap,
+	'key.import.committed': bring,
 };
 
 /* ---- what must hold whenever the server runs ---- */
@@ -73,15 +103,24 @@ async function everythingHolds() {
 		const { protectedHeader } = await jose.jwtVerify(await newToken(alg), verifier, expected());
 		assert.equal(protectedHeader.kid, states(keys, alg, 'active')[0].kid);
 	}
+	const lint = server.cli('key', 'lint');
+	assert.equal(lint.status, 0, lint.stdout + lint.stderr);
 }
 
-/* What was issued before goes on being good. */
-async function stillGood(before) {
+/* What was issued before goes on being good, unless its key was revoked. */
+async function stillGood(before, row, revoked) {
 	const verifier = jose.createLocalJWKSet(await keySet());
 	for (const text of before.tokens) {
-		await jose.jwtVerify(text, verifier, expected());
-		assert.equal((await server.introspect(text, clients.ES256)).active, true);
+		const good = !revoked.includes(jose.decodeProtectedHeader(text).kid);
+		const verified = await jose.jwtVerify(text, verifier, expected()).then(() => true, () => false);
+		assert.equal(verified, good, 'for a verifier');
+		assert.equal((await server.introspect(text, clients.ES256)).active, good, 'for us');
 	}
+	const states = new Map(server.json('key', 'list').items.map((key) => [key.kid, key.state]));
+	for (const kid of revoked)
+		assert.equal(states.get(kid), 'revoked', kid);
+	if (row.endsLogins)
+		return;
 	assert.equal((await server.refresh(before.refresh, clients.ES256)).status, 200, 'a login from before');
 }
 
@@ -94,13 +133,15 @@ async function killedAt(name, row) {
 		server.moveClock(server.offset += row.clock);
 	server.launch({ env: { CHANCERY_FAILPOINTS: `${name}:1:abort` } });
 	const died = () => server.logText().slice(logged).includes('server died');
-	await until(async () => died() || (await server.probe('/readyz')) === 200, 'ready, or dead already', 20_000);
-	if (!died())
-		row.act();
-	await until(died, `dead at ${name}`);
+	if (row.command)
+		await server.ready();
+	const revoked = row.revokes?.() ?? [];
+	const done = row.command && server.cli('--yes', ...row.command());
+	await until(died, `dead at ${name}: ${done?.stderr}`);
 	server.kill(); /* all of it, as when the power goes */
 	await server.stop();
 	await server.start();
+	return revoked;
 }
 
 before(async () => {
@@ -124,9 +165,9 @@ for (const name of failpoints()) {
 		const login = await server.login(clients.ES256);
 		const before = { refresh: login.refresh_token,
 			tokens: [login.access_token, await newToken('ES256'), await newToken('RS256')] };
-		await killedAt(name, row);
+		const revoked = await killedAt(name, row);
 		await everythingHolds();
 		if (!row.clock) /* moved by more than a token lives */
-			await stillGood(before);
+			await stillGood(before, row, revoked);
 	});
 }
