@@ -81,8 +81,8 @@ static enum err purge_step(struct lane_ctx *ctx, void *arg)
 
 static void purge(struct housekeeper *h)
 {
-	struct purge p = { .now = wall(h),
-			   .audit_before = wall(h) - h->office->config->audit.keep };
+	int64_t now = key_duties_now(h->keys);
+	struct purge p = { .now = now, .audit_before = now - h->office->config->audit.keep };
 	enum err e;
 
 	if (key_duties_clock_in_doubt(h->keys))

@@ -90,6 +90,7 @@ static void watch_clock(struct key_duties *d)
 		log_say(d->office->app.log, LOG_WARN,
 			"the clock is trusted again; deletes and rotations go on", NULL, NULL);
 	atomic_store(&d->office->wishes.clock_in_doubt, d->clock.in_doubt);
+	keyring_set_time(d->office->app.keyring, d->clock.wall);
 }
 
 static enum err write_wall(struct lane_ctx *ctx, void *arg)
@@ -100,7 +101,7 @@ static enum err write_wall(struct lane_ctx *ctx, void *arg)
 /* While it is in doubt the last good one stays, so that a restart does not end the doubt. */
 void key_duties_minute(struct key_duties *d)
 {
-	int64_t now = wall(d);
+	int64_t now = key_duties_now(d);
 	enum err e = d->clock.in_doubt ? ERR_OK : office_write(d->office, write_wall, &now);
 
 	if (e)
@@ -176,6 +177,11 @@ enum err key_duties_do(struct key_duties *d)
 	if (d->unpublished)
 		publish(d);
 	return e;
+}
+
+int64_t key_duties_now(const struct key_duties *d)
+{
+	return d->clock.wall + monotonic(d) - d->clock.monotonic;
 }
 
 bool key_duties_clock_in_doubt(const struct key_duties *d)

@@ -18,6 +18,9 @@ enum err key_duties_do(struct key_duties *d);
 /* Remembers the wall clock; once a minute and at the end. */
 void key_duties_minute(struct key_duties *d);
 bool key_duties_clock_in_doubt(const struct key_duties *d);
+/* The wall clock at the last look and the time that has passed since: what no jump has touched that
+ * was not seen. For whatever deletes. */
+int64_t key_duties_now(const struct key_duties *d);
 /* For poll(): news make key_duties_do due at once. -1: none to wait for. */
 int key_duties_fd(const struct key_duties *d);
 

@@ -23,9 +23,25 @@ void keyring_turn_end(struct keyring *k)
 	pthread_mutex_unlock(&k->lock);
 }
 
-int64_t keyring_now(const struct keyring *k)
+int64_t keyring_now(struct keyring *k)
 {
-	return k->env->now(k->env);
+	int64_t now;
+
+	pthread_mutex_lock(&k->lock);
+	if (k->judged_at)
+		now = k->judged_wall + (k->env->monotonic(k->env) - k->judged_at) / 1000000;
+	else
+		now = k->env->now(k->env);
+	pthread_mutex_unlock(&k->lock);
+	return now;
+}
+
+void keyring_set_time(struct keyring *k, int64_t wall)
+{
+	pthread_mutex_lock(&k->lock);
+	k->judged_wall = wall;
+	k->judged_at = k->env->monotonic(k->env);
+	pthread_mutex_unlock(&k->lock);
 }
 
 void keyring_counts(struct keyring *k, struct keyring_counts *ret_counts)

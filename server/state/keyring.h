@@ -124,6 +124,11 @@ struct rotate_result {
  * token carries the new kid. `audit` (may be NULL) is written in the same step. */
 MUST_CHECK enum err keyring_rotate(struct keyring *k, enum alg alg, bool force,
 				   const struct audit_row *audit, struct rotate_result *ret_result);
+/* The wall clock as somebody has just judged it (clockwatch.h). From here on the keyring's time
+ * goes on by the monotonic clock until the next judgement, so that a jump that nobody has seen yet,
+ * while a key is being made, say, dates and removes nothing. A keyring that is told nothing asks
+ * the wall clock. */
+void keyring_set_time(struct keyring *k, int64_t wall);
 /* Why an algorithm waits; set by the housekeeper before keyring_tend (keys/plan.h). */
 void keyring_set_outlook(struct keyring *k, const struct key_outlook *outlook);
 struct key_outlook keyring_outlook(struct keyring *k);

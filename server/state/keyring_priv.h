@@ -67,7 +67,8 @@ struct keyring {
 	struct key_outlook outlook;
 	bool switching; /* a standby may sign already, and the view does not say so yet */
 	struct keyring_served served[ALG_COUNT];
-	bool serves; /* somebody tells which view is served */
+	bool serves;			/* somebody tells which view is served */
+	int64_t judged_wall, judged_at; /* keyring_set_time; monotonic microseconds, 0: never */
 	pthread_cond_t turn_over;
 
 	/* not guarded: of whoever has the turn */
@@ -87,7 +88,7 @@ void keyring_turn_end(struct keyring *k);
 void keyring_settings_read(const struct config *config, struct keyring_settings *ret_settings);
 struct keyring_settings keyring_settings_get(struct keyring *k);
 bool keyring_is_configured(const struct keyring_settings *s, enum alg alg);
-int64_t keyring_now(const struct keyring *k);
+int64_t keyring_now(struct keyring *k);
 void keyring_set_switching(struct keyring *k, bool switching);
 
 /* Rows as read in one step, in an arena of their own. */

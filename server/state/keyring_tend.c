@@ -223,7 +223,7 @@ static void make_wanted(struct visit *v, unsigned wanted)
 	}
 }
 
-static int64_t next_visit(const struct keyring *k, const struct key_policy *policy)
+static int64_t next_visit(struct keyring *k, const struct key_policy *policy)
 {
 	int64_t now = keyring_now(k);
 

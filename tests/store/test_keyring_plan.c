@@ -79,6 +79,25 @@ START_TEST(what_was_ready_before_a_restart_need_not_wait_again)
 }
 END_TEST
 
+START_TEST(a_jump_that_nobody_has_judged_moves_nothing)
+{
+	struct rotate_result r;
+	struct key_info standby, retiring;
+
+	OK(rotate(false, &r));
+	standby = info_of(KEY_STANDBY);
+	retiring = info_of(KEY_RETIRING);
+	keyring_set_time(o.keyring, now());
+	atomic_fetch_add(&o.store.fake.now, 3650 * (int64_t)DAY);
+	OK(tend());
+	ck_assert_str_eq(info_of(KEY_STANDBY).kid, standby.kid);
+	ck_assert_str_eq(info_of(KEY_RETIRING).kid, retiring.kid);
+	keyring_set_time(o.keyring, now());
+	OK(tend());
+	ck_assert_str_eq(info_of(KEY_ACTIVE).kid, standby.kid);
+}
+END_TEST
+
 enum { ALIVE_MAX = 32 };
 
 /* Every token that has not expired finds its key in the published set. */
@@ -438,6 +457,7 @@ int main(void)
 		a_planned_switch_comes_on_its_day,
 		a_standby_that_was_served_late_signs_late,
 		what_was_ready_before_a_restart_need_not_wait_again,
+		a_jump_that_nobody_has_judged_moves_nothing,
 		in_half_a_year_no_token_is_left_without_its_key,
 		a_new_algorithm_is_published_before_it_signs,
 		a_default_algorithm_without_a_key_stops_the_start,
