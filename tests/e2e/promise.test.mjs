@@ -1,7 +1,7 @@
 /* The promise of the key set: whoever keeps it as long as its answer allows, and no longer, can verify every
  * token from its issue to its last second. Keys turn over every few seconds while tokens are issued, and each
- * token is verified twice by verifiers of every habit (verifiers.mjs): in quiet and while processes are
- * killed at random.
+ * token is verified twice by verifiers of every habit (verifiers.mjs): in quiet, while processes are killed at
+ * random, and while the office's clock is moved.
  *
  * The long form runs ten minutes and 100,000 tokens; scripts/mutants shows what this test notices. */
 import assert from 'node:assert/strict';
@@ -14,7 +14,7 @@ const wanted = long ? 100_000 : 500;
 
 /* Tokens of five seconds by both algorithms; `rotate` and `maxAge` in seconds. */
 async function open(rotate, maxAge) {
-	const server = await Server.make({ start: false, settings: {
+	const server = await Server.make({ clock: true, start: false, settings: {
 		'keys.rotate_every': `${rotate}s`,
 		'keys.jwks_max_age': `${maxAge}s`,
 		'keys.clock_skew': '0s',
@@ -86,5 +86,25 @@ describe('every token is verifiable from its issue to its last second', { concur
 		/* not to be reached is no fault of a key; but it must stay the exception */
 		const asked = Object.values(ledger.verified).reduce((sum, n) => sum + n, 0);
 		assert.ok(ledger.unreachable * 5 < asked, `${ledger.unreachable} of ${asked} without a key set`);
+	}));
+
+	/* With stale-while-revalidate of one second. What is promised while the office's clock is wrong: it goes on
+	 * issuing, by that clock, and every kid that a token carries stays in the set for the token's life as the
+	 * receivers count it, whose clocks are right. Nothing turns over until somebody says that the clock is. */
+	test('while_the_clock_is_moved_and_returns', () => office(4, 2, async (server, ledger) => {
+		const over = lasts(seconds * 1000);
+		const moving = (async () => {
+			/* few: what was signed two hours ahead stays published for two hours */
+			for (const offset of long ? [7200, -3600, 7200, 315_360_000] : [7200, -3600]) {
+				await sleep(seconds * 100);
+				server.moveClock(offset);
+				await sleep(seconds * 150);
+				server.moveClock(0);
+				await sleep(1500);
+				await server.document('--yes', 'key', 'resume');
+			}
+		})();
+		await Promise.all([issueSteadily(server, ledger, 40, over), moving]);
+		judge(ledger, 'clock moved', { tokens: seconds, rotations: seconds / 20 });
 	}));
 });
