@@ -115,8 +115,7 @@ END_TEST
 
 static void *keep_asking(void *arg)
 {
-	const struct house *h = arg;
-	int fd = client_connect(h);
+	const int fd = *(const int *)arg;
 
 	/* always more behind the one that is being answered */
 	for (int i = 0; i < 400; i++) {
@@ -124,7 +123,6 @@ static void *keep_asking(void *arg)
 				"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n");
 		sleep_ms(1);
 	}
-	close(fd);
 	return NULL;
 }
 
@@ -132,17 +130,22 @@ static void *keep_asking(void *arg)
 START_TEST(requests_that_arrive_at_the_very_end_are_not_parked_any_more)
 {
 	pthread_t threads[8];
+	int fds[8];
 	struct house h;
 
 	house_up(&h, &(struct house_options){ .drain_us = 1 });
 	atomic_store(&gate_open, _i % 2);
-	for (int i = 0; i < 8; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, keep_asking, &h), 0);
+	for (int i = 0; i < 8; i++) {
+		fds[i] = client_connect(&h);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, keep_asking, &fds[i]), 0);
+	}
 	sleep_ms(50 + 7 * _i);
 	worker_drain(h.worker);
 	worker_join(h.worker);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 8; i++) {
 		pthread_join(threads[i], NULL);
+		close(fds[i]);
+	}
 	house_down(&h);
 }
 END_TEST
