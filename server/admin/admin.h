@@ -43,14 +43,18 @@ enum err admin_keys_revoke_all(struct request *rq);
 enum err admin_keys_rewrap(struct request *rq);
 enum err admin_keys_drill(struct request *rq);
 enum err admin_keys_resume(struct request *rq);
+enum err admin_keys_tripwire(struct request *rq);
+enum err admin_key_import_key(struct request *rq);
+enum err admin_key_import(struct request *rq);
 
 enum err admin_audit_list(struct request *rq);
 
-#define ADMIN_ROW(verb, path, bits, takes, handler)                                                \
+#define ADMIN_DOORS (LISTENER_ADMIN | LISTENER_SOCKET)
+#define ADMIN_ROW(doors, verb, path, bits, takes, handler)                                         \
 	{ .name = "/admin/v1" path,                                                                \
 	  .method = METHOD_##verb,                                                                 \
 	  .pattern = "/admin/v1" path,                                                             \
-	  .listeners = LISTENER_ADMIN | LISTENER_SOCKET,                                           \
+	  .listeners = doors,                                                                      \
 	  .auth = AUTH_ADMIN,                                                                      \
 	  .scope = ADMIN_SCOPE_ADMIN | (bits),                                                     \
 	  .dress = DRESS_PROBLEM,                                                                  \
@@ -59,10 +63,16 @@ enum err admin_audit_list(struct request *rq);
 	  .no_store = true,                                                                        \
 	  .handle = handler }
 #define ADMIN_GET(path, bits, handler)                                                             \
-	ADMIN_ROW(GET, path, (bits) | ADMIN_SCOPE_READ, BODY_NONE, handler)
-#define ADMIN_POST(path, bits, handler) ADMIN_ROW(POST, path, bits, BODY_JSON, handler)
-#define ADMIN_PATCH(path, bits, handler) ADMIN_ROW(PATCH, path, bits, BODY_JSON, handler)
-#define ADMIN_DELETE(path, bits, handler) ADMIN_ROW(DELETE, path, bits, BODY_NONE, handler)
+	ADMIN_ROW(ADMIN_DOORS, GET, path, (bits) | ADMIN_SCOPE_READ, BODY_NONE, handler)
+#define ADMIN_POST(path, bits, handler) ADMIN_ROW(ADMIN_DOORS, POST, path, bits, BODY_JSON, handler)
+#define ADMIN_PATCH(path, bits, handler)                                                           \
+	ADMIN_ROW(ADMIN_DOORS, PATCH, path, bits, BODY_JSON, handler)
+#define ADMIN_DELETE(path, bits, handler)                                                          \
+	ADMIN_ROW(ADMIN_DOORS, DELETE, path, bits, BODY_NONE, handler)
+
+/* What leads to private keys is not to be had from afar, whatever a token says. */
+#define ADMIN_LOCAL(verb, path, takes, handler)                                                    \
+	ADMIN_ROW(LISTENER_SOCKET, verb, path, ADMIN_SCOPE_ADMIN, takes, handler)
 
 /* clang-format off */
 #define ADMIN_ROUTES \
@@ -96,6 +106,9 @@ enum err admin_audit_list(struct request *rq);
 	ADMIN_POST("/keys/rewrap", ADMIN_SCOPE_ADMIN, admin_keys_rewrap), \
 	ADMIN_POST("/keys/drill", ADMIN_SCOPE_KEYS, admin_keys_drill), \
 	ADMIN_POST("/keys/resume", ADMIN_SCOPE_KEYS, admin_keys_resume), \
+	ADMIN_POST("/keys/tripwire", ADMIN_SCOPE_KEYS, admin_keys_tripwire), \
+	ADMIN_LOCAL(GET, "/keys/import", BODY_NONE, admin_key_import_key), \
+	ADMIN_LOCAL(POST, "/keys/import", BODY_JSON, admin_key_import), \
 	ADMIN_GET("/audit", ADMIN_SCOPE_AUDIT, admin_audit_list),
 /* clang-format on */
 

@@ -222,6 +222,14 @@ void audit_fold(struct audit_folder *f, const struct audit_refusal *r)
 	pthread_mutex_unlock(&f->lock);
 }
 
+void audit_refusal_add(struct request *rq, const struct audit_refusal *r)
+{
+	if (!rq->app->refusals)
+		return;
+	audit_fold(rq->app->refusals, r);
+	count_audit_event(rq->metrics, r->event, AUDIT_DENIED);
+}
+
 void audit_refused(struct request *rq, enum audit_event event, struct str subject)
 {
 	const struct audit_refusal r = {
@@ -233,10 +241,7 @@ void audit_refused(struct request *rq, enum audit_event event, struct str subjec
 		.now = rq->now,
 	};
 
-	if (!rq->app->refusals)
-		return;
-	audit_fold(rq->app->refusals, &r);
-	count_audit_event(rq->metrics, event, AUDIT_DENIED);
+	audit_refusal_add(rq, &r);
 }
 
 static bool is_due(const struct fold *fold, int64_t now, bool all)

@@ -71,6 +71,8 @@ struct audit_refusal {
 };
 /* When the table is full the refusal counts in one row for all other subjects. */
 void audit_fold(struct audit_folder *f, const struct audit_refusal *r);
+/* The same, from a request's thread, and counted. */
+void audit_refusal_add(struct request *rq, const struct audit_refusal *r);
 /* The same, from a request that is being refused: address, id and rq->why are filled in. */
 void audit_refused(struct request *rq, enum audit_event event, struct str subject);
 /* Two steps, because a write may be run twice or fail: audit_fold_write inside the writer's

@@ -304,6 +304,19 @@ enum err keyring_derive(struct keyring *k, const char *label, struct secret *ret
 	return e;
 }
 
+enum err keyring_derive_at(struct keyring *k, int64_t version, const char *label,
+			   struct secret *ret_key)
+{
+	enum err e;
+
+	if (version < 1 || version > UINT8_MAX)
+		return ERR_NOT_FOUND;
+	keyring_turn_take(k);
+	e = signer_derive_at(k->control, (uint32_t)version, label, ret_key);
+	keyring_turn_end(k);
+	return e;
+}
+
 const char *keyring_lint(struct keyring *k, int64_t now, char *text, size_t size)
 {
 	struct keyring_settings s = keyring_settings_get(k);

@@ -109,6 +109,9 @@ void keyring_free(struct keyring *k);
  * acts.) When loading fails keyring_tend tries again. */
 MUST_CHECK enum err keyring_reload_signer(struct keyring *k, struct signer_channel *fresh);
 MUST_CHECK enum err keyring_derive(struct keyring *k, const char *label, struct secret *ret_key);
+/* The same of the root of this version. ERR_NOT_FOUND: the signer does not hold it. */
+MUST_CHECK enum err keyring_derive_at(struct keyring *k, int64_t version, const char *label,
+				      struct secret *ret_key);
 
 /* The version of the root that secrets are derived from: 1 to 255. It changes with the process only
  * (keyring_revoke_all). */

@@ -45,6 +45,20 @@ enum err token_issue(struct request *rq, struct issue *issue);
 MUST_CHECK enum err token_verify(struct request *rq, struct str token, struct str aud,
 				 struct jwt *ret_jwt);
 
+/* Who signed it? For a token whose signature by `key` is good; `jti_key` is of the root under which
+ * the key was made, NULL if nobody holds that any more. */
+enum provenance {
+	TOKEN_GENUINE, /* our signer */
+	TOKEN_FORGED,  /* somebody else who has our private key */
+	/* Cannot be told: an imported key was elsewhere before, and its former server makes no jti
+	 * of ours; or the root is gone. */
+	TOKEN_UNPROVEN,
+};
+enum provenance token_provenance(const struct app *app, const struct keyring_key *key,
+				 const struct secret *jti_key, const struct jws *jws);
+/* Says a forgery aloud: log, audit, metrics. `why` is a constant. On the request's thread. */
+void token_forged(struct request *rq, struct str kid, const char *why);
+
 /* Grants: one row each (grant.c), one file each (grant_*.c). */
 struct grant {
 	const char *name;    /* RFC 6749's grant_type */

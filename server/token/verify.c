@@ -2,9 +2,8 @@
  *
  * Order: form (RFC 7515 5.2), a key of ours that may verify, signature, the jti's MAC (also of what
  * has expired: a theft is news at any age), claims, then what has been taken back: jti, login,
- * client, user, key, api. The caller learns only "no"; our
- * log learns why. A good signature over a jti we did not make means that somebody else signs with
- * our key, and is said aloud. */
+ * client, user, key, api. The caller learns only "no"; our log learns why. A good signature over a
+ * jti we did not make means that somebody else signs with our key, and is said aloud. */
 #include "server/token/token.h"
 
 #include "server/request/audit.h"
@@ -14,31 +13,52 @@ static enum err refuse(struct request *rq, const char *why)
 	return fail(rq, ERR_INVALID_TOKEN, "%s", why);
 }
 
-static enum err forged(struct request *rq, const struct jws *jws, const char *why)
+enum provenance token_provenance(const struct app *app, const struct keyring_key *key,
+				 const struct secret *jti_key, const struct jws *jws)
 {
-	enum err e = refuse(rq, why);
+	if (key->info.state == KEY_STANDBY && keyring_is_silent(app->keyring, jws->kid))
+		return TOKEN_FORGED; /* it has signed nothing yet */
+	if (jti_key && signer_jti_genuine(jti_key, jws->kid, jws->payload))
+		return TOKEN_GENUINE;
+	return jti_key && key->info.origin != KEY_ORIGIN_IMPORT ? TOKEN_FORGED : TOKEN_UNPROVEN;
+}
+
+void token_forged(struct request *rq, struct str kid, const char *why)
+{
+	const struct audit_refusal refusal = {
+		.event = AUDIT_TOKEN_FORGED,
+		.subject = kid,
+		.address = rq->address,
+		.reason = str_z(why),
+		.request_id = str_z(rq->id),
+		.now = rq->now,
+	};
 
 	log_begin(rq->log, LOG_ERROR, "forged token: somebody else signs with our key");
 	log_z(rq->log, "reason", why);
-	log_str(rq->log, "kid", jws->kid);
+	log_str(rq->log, "kid", kid);
 	log_z(rq->log, "request_id", rq->id);
 	log_end(rq->log);
-	audit_refused(rq, AUDIT_TOKEN_FORGED, jws->kid);
-	return e;
+	audit_refusal_add(rq, &refusal);
 }
 
-/* Did our signer make it? An imported key was elsewhere before, and what its former server signs
- * carries no jti of ours: such a token is not good here, and tells of no theft. */
+/* Did our signer make it? What an imported key's former server signs is not good here, and tells of
+ * no theft. */
 static enum err check_maker(struct request *rq, const struct jws *jws,
 			    const struct keyring_key *key)
 {
-	if (!signer_jti_genuine(&rq->app->derived.jti, jws->kid, jws->payload))
-		return key->info.origin == KEY_ORIGIN_IMPORT
-			       ? refuse(rq, "signed by the former server of an imported key")
-			       : forged(rq, jws, "good signature, but the jti is not ours");
-	if (key->info.state == KEY_STANDBY && keyring_is_silent(rq->app->keyring, jws->kid))
-		return forged(rq, jws, "signed by a key that has signed nothing yet");
-	return ERR_OK;
+	static const char why[] = "good signature, but our signer did not make it";
+
+	switch (token_provenance(rq->app, key, &rq->app->derived.jti, jws)) {
+	case TOKEN_GENUINE:
+		return ERR_OK;
+	case TOKEN_UNPROVEN:
+		return refuse(rq, "signed by the former server of an imported key");
+	case TOKEN_FORGED:
+		break;
+	}
+	token_forged(rq, jws->kid, why);
+	return refuse(rq, why);
 }
 
 /* Was it, or what it stands on, revoked? */

@@ -20,7 +20,8 @@ enum { SCOPE_COUNT = sizeof(scopes) / sizeof(*scopes) };
 /* Custody: a narrow scope must not reach it. */
 static bool is_reserved(const struct route *row)
 {
-	static const char *const patterns[] = { KEYS "/revoke-all", KEYS "/rewrap" };
+	static const char *const patterns[] = { KEYS "/revoke-all", KEYS "/rewrap",
+						KEYS "/import" };
 
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++)
 		if (strcmp(row->pattern, patterns[i]) == 0)
@@ -72,6 +73,23 @@ static const char *body_of(const struct route *row)
 	return row->body == BODY_JSON ? "{\"no_such_member\":1}" : NULL;
 }
 
+/* Over TCP, or the socket where the row has no other door; the token alone speaks. */
+static struct answer as_row(struct str token, const struct route *row)
+{
+	const struct auth auth = token.p ? bearer(token) : anonymous();
+	const char *json = body_of(row);
+	const struct ask ask = {
+		.listener = row->listeners & LISTENER_ADMIN ? LISTENER_ADMIN : LISTENER_SOCKET,
+		.method = row->method,
+		.target = target_of(row),
+		.authorization = auth.text,
+		.content_type = json ? "application/json" : NULL,
+		.body = str_z(json),
+	};
+
+	return flow_send(&office, &ask);
+}
+
 static void up(void)
 {
 	admin_fixture_up();
@@ -92,7 +110,7 @@ START_TEST(each_scope_opens_its_routes_and_no_other)
 		/* deleting comes last, so that the targets stay */
 		if (row->auth != AUTH_ADMIN || row->method == METHOD_DELETE)
 			continue;
-		a = as(token, row->method, target_of(row), body_of(row));
+		a = as_row(token, row);
 		if (may(scopes[_i], row)) {
 			ck_assert_msg(a.status != 401 && a.status != 403, "%s: %s %s is closed: %s",
 				      scopes[_i], method_name(row->method), row->pattern, a.why);
@@ -115,10 +133,19 @@ START_TEST(each_scope_opens_its_routes_and_no_other)
 
 		if (row->auth != AUTH_ADMIN || row->method != METHOD_DELETE)
 			continue;
-		a = as(token, row->method, target_of(row), NULL);
+		a = as_row(token, row);
 		ck_assert_msg((a.status == 403) == !may(scopes[_i], row), "%s: DELETE %s: %d",
 			      scopes[_i], row->pattern, a.status);
 	}
+}
+END_TEST
+
+START_TEST(private_keys_come_over_the_socket_alone)
+{
+	struct str token = admin_token("chancery:admin");
+
+	ck_assert_status(as(token, METHOD_GET, KEYS "/import", NULL), 404);
+	ck_assert_status(as(token, METHOD_POST, KEYS "/import", "{}"), 405);
 }
 END_TEST
 
@@ -130,7 +157,7 @@ static void all_refuse(struct str token, int status, const char *what)
 
 		if (row->auth != AUTH_ADMIN)
 			continue;
-		a = as(token, row->method, target_of(row), body_of(row));
+		a = as_row(token, row);
 		ck_assert_msg(a.status == status, "%s: %s %s: %d, not %d: %s", what,
 			      method_name(row->method), row->pattern, a.status, status, a.why);
 	}
@@ -475,6 +502,7 @@ Suite *scope_suite(void)
 	tcase_set_timeout(c, 240);
 	tcase_add_checked_fixture(c, up, admin_fixture_down);
 	tcase_add_loop_test(c, each_scope_opens_its_routes_and_no_other, 0, SCOPE_COUNT);
+	tcase_add_test(c, private_keys_come_over_the_socket_alone);
 	tcase_add_test(c, without_a_good_token_every_route_is_closed);
 	tcase_add_test(c, a_token_of_another_audience_or_of_a_user_opens_nothing);
 	tcase_add_test(c, only_a_clients_own_token_for_this_server_alone_is_an_admin_token);

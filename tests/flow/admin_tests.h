@@ -40,6 +40,7 @@ Suite *client_suite(void);
 Suite *user_suite(void);
 Suite *registry_suite(void);
 Suite *key_suite(void);
+Suite *import_suite(void);
 Suite *scope_suite(void);
 Suite *openapi_suite(void);
 

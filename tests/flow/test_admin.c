@@ -128,6 +128,7 @@ int main(void)
 	srunner_add_suite(runner, user_suite());
 	srunner_add_suite(runner, registry_suite());
 	srunner_add_suite(runner, key_suite());
+	srunner_add_suite(runner, import_suite());
 	srunner_add_suite(runner, scope_suite());
 	srunner_add_suite(runner, openapi_suite());
 	srunner_run_all(runner, CK_ENV);
