@@ -36,20 +36,37 @@ static enum err sync_folder(const char *path)
 	return good ? ERR_OK : ERR_IO;
 }
 
+/* The whole line or nothing: half a line that got its end later could name a kid that was never
+ * revoked. */
+static enum err append(int fd, off_t size, struct str line)
+{
+	ssize_t n = write(fd, line.p, line.n);
+	enum err e = n < 0 ? error_of(errno) : ERR_FULL; /* why else would it be short */
+
+	if (n == (ssize_t)line.n)
+		return ERR_OK;
+	if (n > 0 && ftruncate(fd, size) < 0)
+		return ERR_IO;
+	return e;
+}
+
 /* A line that an earlier crash cut off gets its end first, so that ours is one of its own. */
 static enum err write_line(int fd, struct str line)
 {
 	struct stat st;
 	char last = '\n';
+	enum err e = ERR_OK;
 
 	if (fstat(fd, &st) < 0)
 		return ERR_IO;
 	if (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1)
 		return ERR_IO;
-	if (last != '\n' && write(fd, "\n", 1) != 1)
-		return error_of(errno);
-	if (write(fd, line.p, line.n) != (ssize_t)line.n)
-		return error_of(errno);
+	if (last != '\n')
+		e = append(fd, st.st_size, STR("\n"));
+	if (!e)
+		e = append(fd, st.st_size + (last != '\n'), line);
+	if (e)
+		return e;
 	return fsync(fd) == 0 ? ERR_OK : ERR_IO;
 }
 
@@ -116,8 +133,9 @@ bool revoked_kids_has(struct str text, struct str kid)
 
 	while (text.n && (end = memchr(text.p, '\n', text.n))) {
 		size_t n = (size_t)(end - text.p);
+		struct str listed = kid_of(str_n(text.p, n));
 
-		if (str_equal(kid_of(str_n(text.p, n)), kid))
+		if (listed.n && str_equal(listed, kid))
 			return true;
 		text = str_n(end + 1, text.n - n - 1);
 	}
