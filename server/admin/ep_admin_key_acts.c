@@ -10,7 +10,8 @@
 enum {
 	PUBLISHED_MAX = JWKS_KEYS_MAX - 16, /* the plan must always be able to add its own */
 	REMEMBERED_MAX = 2048,
-	LAGGARDS_TEXT_MAX = ALG_COUNT * CONSUMERS_LAGGARDS_MAX * (CONSUMER_NAME_MAX + 4),
+	LAGGARDS_TOLD_MAX = ALG_COUNT * CONSUMERS_LAGGARDS_MAX,
+	LAGGARDS_TEXT_MAX = LAGGARDS_TOLD_MAX * (CONSUMER_NAME_MAX + 4),
 };
 
 /* ---- POST /keys/rotate ---- */
@@ -42,7 +43,9 @@ struct rotation {
 	/* why it is not ready */
 	int64_t ready_at;
 	bool crowded;
-	struct str laggards;
+	struct str laggards[LAGGARDS_TOLD_MAX];
+	size_t laggard_count;
+	struct str laggards_text; /* a JSON array; absent: nobody lags */
 };
 
 static bool is_published(const struct key_info *k)
@@ -68,35 +71,51 @@ static bool has_room(const struct keyring_view *v, size_t more, int64_t *ret_at)
 	return published + more <= PUBLISHED_MAX && v->count + more <= REMEMBERED_MAX;
 }
 
+/* A name once, however many standbys it lacks. */
+static void add_laggards(struct rotation *r, const struct consumers_report *report)
+{
+	for (size_t i = 0; i < report->laggard_count; i++) {
+		struct str name = str_z(report->laggards[i].name);
+		size_t seen = 0;
+
+		while (seen < r->laggard_count && !str_equal(r->laggards[seen], name))
+			seen++;
+		if (seen == r->laggard_count && seen < LAGGARDS_TOLD_MAX)
+			r->laggards[r->laggard_count++] = arena_str(r->rq->arena, name);
+	}
+}
+
+static enum err write_laggards(struct rotation *r)
+{
+	struct jsonw w;
+	struct buf b;
+
+	buf_init(&b, r->rq->arena, LAGGARDS_TEXT_MAX);
+	jsonw_init(&w, &b);
+	jsonw_array(&w);
+	for (size_t i = 0; i < r->laggard_count; i++)
+		jsonw_str(&w, r->laggards[i]);
+	jsonw_end_array(&w);
+	return buf_end(&b, &r->laggards_text) ? ERR_NOMEM : ERR_NOT_READY;
+}
+
 /* Who would meet the new kid without knowing it. */
 static enum err check_laggards(struct rotation *r, const struct keyring_view *v, int64_t now)
 {
-	struct request *rq = r->rq;
-	unsigned lagging = consumers_lagging(rq->app->consumers, v, now);
+	struct consumers *consumers = r->rq->app->consumers;
+	unsigned lagging = consumers_lagging(consumers, v, now);
 	struct consumers_report report;
-	struct jsonw w;
-	struct buf b;
-	bool any = false;
 
-	buf_init(&b, rq->arena, LAGGARDS_TEXT_MAX);
-	jsonw_init(&w, &b);
-	jsonw_array(&w);
 	for (size_t i = 0; i < r->count; i++) {
 		const struct key_info *standby = key_plan_find(v->infos, v->count, r->algs[i],
 							       KEY_STANDBY);
 
 		if (!standby || !(lagging >> r->algs[i] & 1))
 			continue;
-		any = true;
-		consumers_holding(rq->app->consumers, r->algs[i], str_z(standby->kid), now,
-				  &report);
-		for (size_t l = 0; l < report.laggard_count; l++)
-			jsonw_z(&w, report.laggards[l].name);
+		consumers_holding(consumers, r->algs[i], str_z(standby->kid), now, &report);
+		add_laggards(r, &report);
 	}
-	jsonw_end_array(&w);
-	if (!any)
-		return ERR_OK;
-	return buf_end(&b, &r->laggards) ? ERR_NOMEM : ERR_NOT_READY;
+	return r->laggard_count ? write_laggards(r) : ERR_OK;
 }
 
 /* All algorithms or none: a second one that is not ready must not be found out after the first one
@@ -105,6 +124,7 @@ static enum err check_view(struct rotation *r, const struct keyring_view *v, int
 {
 	enum err e = ERR_OK;
 
+	r->laggard_count = 0;
 	r->crowded = !has_room(v, r->count, &r->ready_at);
 	if (r->crowded)
 		return ERR_NOT_READY;
@@ -178,18 +198,18 @@ static enum err rotated_list(struct request *rq, const struct rotation *r,
 static enum err rotate_too_early(struct request *rq, const struct rotation *r)
 {
 	rq->ready_at = r->ready_at;
-	rq->laggards = r->laggards;
+	rq->laggards = r->laggards_text;
 	if (r->crowded)
 		rq->description = "Too many retired keys are still published; wait.";
-	else if (r->laggards.p)
+	else if (r->laggards_text.p)
 		rq->description = "Verifiers do not hold the standby yet; force goes ahead.";
 	else
 		rq->description = "The standby has not been published long enough; force goes "
 				  "ahead.";
 	return fail(rq, ERR_NOT_READY, "%s",
-		    r->crowded	    ? "too many keys"
-		    : r->laggards.p ? "verifiers do not hold the standby"
-				    : "standby is not ready");
+		    r->crowded		 ? "too many keys"
+		    : r->laggards_text.p ? "verifiers do not hold the standby"
+					 : "standby is not ready");
 }
 
 static enum err rotate_done(struct request *rq, enum err result)
