@@ -23,8 +23,8 @@ enum {
 	SIGNER_CHANNELS_MAX = 64, /* workers */
 	SIGNER_TIMEOUT_MS = 50,
 	SIGNER_CONTROL_TIMEOUT_MS = 10000,
-	SIGNER_PING_TIMEOUT_MS = 700, /* with the housekeeper's second: a hung one is seen in under two */
-	SIGNER_CLOCK_SLACK = 60, /* seconds an iat may be off the signer's own clock */
+	SIGNER_PING_TIMEOUT_MS = 700, /* a hung one is seen in under two seconds */
+	SIGNER_CLOCK_SLACK = 60,      /* seconds an iat may be off the signer's own clock */
 	SIGNER_ROOTS_MAX = 8, /* a new root is a rare event; old ones leave with the last token */
 	JTI_MAX = 64,
 };
