@@ -143,6 +143,18 @@ static void write_missing(const struct cmd *c, struct buf *out)
 	out_plain(str_z(c->args[1]), out);
 }
 
+static void write_laggards(const struct json *laggards, struct buf *out)
+{
+	struct str name;
+
+	for (size_t i = 0; i < json_len(laggards); i++) {
+		if (!json_str(json_at(laggards, i), &name))
+			continue;
+		buf_z(out, i ? ", " : "; waits for ");
+		out_plain(name, out);
+	}
+}
+
 static void write_refusal(const struct cmd *c, const struct reply *reply, struct buf *out)
 {
 	static const char *const sentences[] = { "detail", "error_description", "title" };
@@ -164,6 +176,7 @@ static void write_refusal(const struct cmd *c, const struct reply *reply, struct
 		buf_z(out, "; ready at ");
 		out_plain(ready, out);
 	}
+	write_laggards(json_get(reply->body, "laggards"), out);
 	/* the sentence of a 422 may end in a command that is there to be copied */
 	if (reply->status != 422)
 		buf_fmt(out, " (HTTP %d)", reply->status);

@@ -203,7 +203,7 @@ START_TEST(wrong_usage_is_refused_with_what_helps)
 		{ { "audit", "list", "--url", "https://127.0.0.1" },
 		  1,
 		  "needs one of --credentials" },
-		{ { "key", "plan" }, 1, "no such command: key plan" },
+		{ { "key", "guess" }, 1, "no such command: key guess" },
 		{ { "token", "refresh", "--client", "a", "chy_rt_x" }, 1, "standard input" },
 		{ { "token", "revoke", "--client", "a", "chy_rt_x" }, 1, "standard input" },
 		{ { "token", "introspect", "x" }, 1, "who asks?" },

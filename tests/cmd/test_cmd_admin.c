@@ -467,6 +467,7 @@ START_TEST(every_command_prints_one_json_document)
 		{ "client", "list" },	     { "user", "list" },  { "api", "list" },
 		{ "key", "list" },	     { "audit", "list" }, { "migrate", "status" },
 		{ "config", "show" },	     { "health" },	  { "version" },
+		{ "key", "plan" },	     { "key", "lint" },	  { "key", "drill" },
 		{ "api", "show", "orders" },
 	};
 	struct cmd_fixture f;
