@@ -66,6 +66,27 @@ const struct key_info *key_plan_find(const struct key_info *keys, size_t count, 
 	return NULL;
 }
 
+/* A key that was revoked before it signed leaves nothing unsigned, and one that was revoked long
+ * ago does not excuse an algorithm that has retired since. */
+bool key_plan_in_emergency(const struct key_info *keys, size_t count, enum alg alg)
+{
+	int64_t revoked = 0, retired = 0;
+
+	if (key_plan_find(keys, count, alg, KEY_ACTIVE))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const struct key_info *k = &keys[i];
+
+		if (k->alg != alg || !k->exp_bound)
+			continue;
+		if (k->state == KEY_REVOKED)
+			revoked = later(revoked, k->retire_at);
+		else
+			retired = later(retired, k->retire_at);
+	}
+	return revoked > 0 && revoked >= retired;
+}
+
 /* ---- when ---- */
 
 /* The moment the bound must be raised: less than a step is left beyond the longest token. */
@@ -82,7 +103,7 @@ static int64_t switch_due_at(const struct key_info *keys, size_t count,
 {
 	if (key_plan_find(keys, count, standby->alg, KEY_ACTIVE))
 		return later(standby->activate_at, standby->ready_at);
-	if (key_plan_find(keys, count, standby->alg, KEY_REVOKED))
+	if (key_plan_in_emergency(keys, count, standby->alg))
 		return 0;
 	return standby->ready_at;
 }
@@ -310,21 +331,23 @@ struct forecast {
 	size_t count, cap;
 };
 
-/* In its place by time; of the same moment, the order in which they were found. */
+/* In its place by time; of the same moment, the order in which they were found. Where there is no
+ * room for all, the soonest stay. */
 static void foresee(struct forecast *f, enum key_foreseen_kind kind, enum alg alg, const char *kid,
 		    int64_t at)
 {
 	struct key_foreseen event = { .kind = kind, .alg = alg, .at = later(at, f->now) };
 	size_t i = f->count;
 
-	if (f->count == f->cap)
-		return;
 	event.latest = event.at;
 	memcpy(event.kid, kid, strlen(kid) + 1);
-	for (; i > 0 && f->events[i - 1].at > event.at; i--)
-		f->events[i] = f->events[i - 1];
-	f->events[i] = event;
-	f->count++;
+	for (; i > 0 && f->events[i - 1].at > event.at; i--) {
+		if (i < f->cap)
+			f->events[i] = f->events[i - 1];
+	}
+	if (i < f->cap)
+		f->events[i] = event;
+	f->count += f->count < f->cap;
 }
 
 static void foresee_key(struct forecast *f, const struct key_info *keys, size_t count,

@@ -72,6 +72,9 @@ struct key_step {
 const struct key_info *key_plan_find(const struct key_info *keys, size_t count, enum alg alg,
 				     enum key_state state);
 
+/* Does nothing sign for `alg` because the key that did was revoked? Then nobody is waited for. */
+bool key_plan_in_emergency(const struct key_info *keys, size_t count, enum alg alg);
+
 /* What the plan cannot know by itself. */
 struct key_outlook {
 	unsigned held_back;  /* bits 1 << alg: verifiers do not hold the standby yet */
@@ -103,8 +106,8 @@ int64_t key_plan_next_change(const struct key_info *keys, size_t count, int64_t 
  */
 int64_t key_plan_max_age(const struct key_info *keys, size_t count, const struct key_policy *policy,
 			 int64_t now);
-/* What is to come if nothing is done by hand: the events of the keys there are, in order of time.
- */
+/* What is to come if nothing is done by hand: the events of the keys there are, in order of time,
+ * the soonest `cap` of them. */
 enum key_foreseen_kind {
 	KEY_FORESEEN_READY,   /* every verifier can hold the standby: rotation by hand is free */
 	KEY_FORESEEN_SWITCH,  /* the standby signs, the active key retires, the next is published */

@@ -150,7 +150,7 @@ static bool must_wait(struct keyring *k, const struct key_step *step)
 
 	if (step->act != KEY_ACT_ROTATE || !standby)
 		return false;
-	if (!keyring_key_in(k, step->alg, KEY_ACTIVE) && keyring_key_in(k, step->alg, KEY_REVOKED))
+	if (key_plan_in_emergency(k->view->infos, k->view->count, step->alg))
 		return false;
 	return keyring_unseen(k, &standby->info) != 0;
 }

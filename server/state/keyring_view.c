@@ -214,8 +214,7 @@ const struct keyring_key *keyring_verifier(const struct keyring_view *v, struct 
 static bool in_emergency(const struct keyring_view *v, const struct keyring_settings *s)
 {
 	for (size_t i = 0; i < s->alg_count; i++) {
-		if (!key_plan_find(v->infos, v->count, s->algs[i], KEY_ACTIVE) &&
-		    key_plan_find(v->infos, v->count, s->algs[i], KEY_REVOKED))
+		if (key_plan_in_emergency(v->infos, v->count, s->algs[i]))
 			return true;
 	}
 	return false;

@@ -1,95 +1,6 @@
 /* keys/plan: the life of a key as arithmetic. */
-#include <check.h>
-#include <stdlib.h>
-
 #include "base/secret.h"
-#include "keys/plan.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* ---- plan ---- */
-
-enum { NOW = 1700000000, DAY = 86400, TTL = 600, AGE = 900, SKEW = 60, STEP = 3600 };
-
-static const struct key_outlook calm = { .held_back = 0 };
-
-static const struct key_policy policy = {
-	.rotate_every = 30 * DAY,
-	.jwks_max_age = AGE,
-	.longest_ttl = TTL,
-	.skew = SKEW,
-	.bound_step = STEP,
-};
-
-static const enum alg es256[] = { ALG_ES256 };
-
-/* active, standby, retiring: a set in the middle of its life. */
-struct set {
-	struct key_info active, standby, retiring;
-};
-
-static struct set healthy_set(void)
-{
-	return (struct set){
-		.active = { .kid = "active",
-			    .alg = ALG_ES256,
-			    .state = KEY_ACTIVE,
-			    .created_at = NOW - 40 * DAY,
-			    .publish_at = NOW - 40 * DAY,
-			    .ready_at = NOW - 40 * DAY + AGE + SKEW,
-			    .activate_at = NOW - 10 * DAY,
-			    .exp_bound = NOW + TTL + 2 * STEP },
-		.standby = { .kid = "standby",
-			     .alg = ALG_ES256,
-			     .state = KEY_STANDBY,
-			     .created_at = NOW - 10 * DAY,
-			     .publish_at = NOW - 10 * DAY,
-			     .ready_at = NOW - 10 * DAY + AGE + SKEW,
-			     .activate_at = NOW + 20 * DAY },
-		.retiring = { .kid = "retiring",
-			      .alg = ALG_ES256,
-			      .state = KEY_RETIRING,
-			      .created_at = NOW - 70 * DAY,
-			      .publish_at = NOW - 70 * DAY,
-			      .ready_at = NOW - 70 * DAY + AGE + SKEW,
-			      .activate_at = NOW - 40 * DAY,
-			      .retire_at = NOW - 10 * DAY,
-			      .remove_at = NOW + 100 + SKEW,
-			      .exp_bound = NOW + 3000,
-			      .last_exp = NOW + 100 },
-	};
-}
-
-/* The i-th key, as an array of `count`. */
-static const struct key_info *infos(const struct set *set)
-{
-	return &set->active;
-}
-
-static size_t due(const struct set *set, size_t count, int64_t now, struct key_step *ret_steps)
-{
-	return key_plan_due(infos(set), count, &policy, es256, 1, &calm, now, ret_steps, 8);
-}
-
-static void assert_one_step(const struct set *set, int64_t now, enum key_act act, const char *kid)
-{
-	struct key_step steps[8];
-
-	ck_assert_uint_eq(due(set, 3, now, steps), 1);
-	ck_assert_int_eq(steps[0].act, act);
-	ck_assert_str_eq(steps[0].kid, kid);
-	ck_assert_int_eq(steps[0].alg, ALG_ES256);
-}
-
-/* Everything but the key asked about is far away. */
-static struct set quiet_set(void)
-{
-	struct set set = healthy_set();
-
-	set.active.exp_bound = NOW + 100 * DAY;
-	set.retiring.remove_at = NOW + 100 * DAY;
-	return set;
-}
+#include "tests/unit/plan_set.h"
 
 START_TEST(a_healthy_set_needs_nothing)
 {
@@ -145,7 +56,37 @@ START_TEST(without_an_active_key_only_a_revoked_one_excuses_haste)
 	ck_assert_uint_eq(due(&set, 3, NOW + 49, steps), 0);
 	assert_one_step(&set, NOW + 50, KEY_ACT_ROTATE, "standby");
 	set.active.state = KEY_REVOKED;
+	set.active.retire_at = set.active.revoked_at = NOW;
 	assert_one_step(&set, NOW, KEY_ACT_ROTATE, "standby");
+	ck_assert(key_plan_in_emergency(infos(&set), 3, ALG_ES256));
+	ck_assert(!key_plan_in_emergency(infos(&set), 3, ALG_RS256));
+}
+END_TEST
+
+/* Of an algorithm that left keys.algs and comes back. */
+START_TEST(what_was_revoked_long_ago_excuses_no_haste_today)
+{
+	struct set set = quiet_set();
+	struct key_step steps[8];
+
+	set.standby.ready_at = NOW + 50;
+	set.active.state = KEY_REVOKED;
+	set.active.retire_at = set.active.revoked_at = NOW - 20 * DAY;
+	ck_assert(!key_plan_in_emergency(infos(&set), 3, ALG_ES256)); /* retired 10 days ago */
+	ck_assert_uint_eq(due(&set, 3, NOW + 49, steps), 0);
+	assert_one_step(&set, NOW + 50, KEY_ACT_ROTATE, "standby");
+	/* a key that was retiring already when it was revoked has left nothing unsigned */
+	set.active.revoked_at = NOW;
+	ck_assert(!key_plan_in_emergency(infos(&set), 3, ALG_ES256));
+	/* nor has one that had never signed */
+	set.active.retire_at = NOW;
+	set.active.exp_bound = 0;
+	ck_assert(!key_plan_in_emergency(infos(&set), 3, ALG_ES256));
+	set.active.exp_bound = NOW + TTL;
+	ck_assert(key_plan_in_emergency(infos(&set), 3, ALG_ES256));
+	/* beside one that signs it is none */
+	set.retiring.state = KEY_ACTIVE;
+	ck_assert(!key_plan_in_emergency(infos(&set), 3, ALG_ES256));
 }
 END_TEST
 
@@ -398,6 +339,7 @@ static Suite *plan_suite(void)
 		a_switch_comes_at_its_planned_second_and_not_before,
 		a_switch_waits_until_every_verifier_can_hold_the_key,
 		without_an_active_key_only_a_revoked_one_excuses_haste,
+		what_was_revoked_long_ago_excuses_no_haste_today,
 		a_missing_standby_is_made_at_once,
 		a_key_leaves_at_its_removal_time_and_not_before,
 		a_bound_is_raised_a_step_before_tokens_reach_it,
