@@ -104,6 +104,8 @@ process.on('exit', () => {
 });
 
 export class Server {
+	family = []; /* children to be waited for */
+
 	/* `settings` are options of init and of serve; `clock` gives it a wall clock that moveClock() moves. */
 	static async make({ settings = {}, issuerPath = '', tls = false, start = true, clock = false } = {}) {
 		const server = new this();
@@ -234,18 +236,23 @@ export class Server {
 
 	async stop(signal = 'SIGTERM', { keepConnections = false } = {}) {
 		this.kept = false;
+		this.family = [...new Set([...this.family, ...this.tree().slice(1)])];
 		if (!keepConnections)
 			this.agent.destroy();
 		if (this.child && this.child.exitCode === null && this.child.signalCode === null)
 			this.child.kill(signal);
 		this.child?.ref();
-		return this.exited;
+		const ended = await this.exited;
+		/* a child that was killed with it may take a moment longer, and hold the database for that long */
+		await until(() => this.family.every((pid) => !fs.existsSync(`/proc/${pid}`)), 'all of it gone');
+		return ended;
 	}
 
 	kill() {
 		this.kept = false;
 		this.child?.ref(); /* its end will be waited for */
-		for (const pid of [...this.tree().slice(1), this.child?.pid]) {
+		this.family = this.tree().slice(1);
+		for (const pid of [...this.family, this.child?.pid]) {
 			try {
 				process.kill(pid, 'SIGKILL');
 			} catch {

@@ -4,43 +4,49 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import * as jose from 'jose';
 import { Server, api, top, until } from './helpers.mjs';
 
 const algs = ['ES256', 'RS256'];
-const cc = { grant_type: 'client_credentials' };
-let server, clients;
+const published = ['active', 'standby', 'retiring'];
 
 /* ---- which failpoints there are, and what reaches them ---- */
 
 function failpoints() {
 	const found = new Set();
 	for (const room of ['server/state', 'keys'])
-		for (const name of fs.readdirSync(path.join(top, room)).filter((file) => file.endsWith('.c')))
-			for (const match of fs.readFileSync(path.join(top, room, name), 'utf8').matchAll(/FAILPOINT\("(key\.[^"]+)"\)/g))
-				found.add(match[1]);
+		for (const name of fs.readdirSync(path.join(top, room)).filter((file) => file.endsWith('.c'))) {
+			const text = fs.readFileSync(path.join(top, room, name), 'utf8');
+			for (const [, point] of text.matchAll(/FAILPOINT\("(key\.[^"]+)"\)/g))
+				found.add(point);
+		}
 	return [...found].sort();
 }
 
-const kidsIn = (...wanted) => server.json('key', 'list').items.filter((key) => wanted.includes(key.state));
-
-/* `command` is what the failpoint lies in; `revokes` gives the kids that it must leave revoked, finished or not. */
-const rotate = { command: () => ['key', 'rotate', '--alg', 'ES256', '--force'] };
+/* `command` is what the failpoint lies in; `revokes` says which of the keys before it must leave revoked,
+ * finished or not. */
+const signing = (keys) => keys.find((key) => key.alg === 'ES256' && key.state === 'active').kid;
+const rotate = { name: 'a rotation', command: () => ['key', 'rotate', '--alg', 'ES256', '--force'] };
 /* Nobody asks for it: a step of the bound later it is due at the start. */
-const raise = { clock: 3700 };
-const signing = () => kidsIn('active').find((key) => key.alg === 'ES256').kid;
-const revoke = { revokes: () => [signing()], command: () => ['key', 'revoke', signing()] };
+const raise = { name: 'a bound that is raised', clock: 3700 };
+const revoke = {
+	name: 'an emergency',
+	command: (keys) => ['key', 'revoke', signing(keys)],
+	revokes: (keys) => [signing(keys)],
+};
 /* A new root: no login is promised to outlive it. */
 const revokeAll = {
-	endsLogins: true,
-	revokes: () => kidsIn('active', 'standby', 'retiring').map((key) => key.kid),
+	name: 'everything anew',
 	command: () => ['key', 'revoke', '--all'],
+	revokes: (keys) => keys.filter((key) => published.includes(key.state)).map((key) => key.kid),
+	endsLogins: true,
 };
-const rewrap = { command: () => ['key', 'rewrap'] };
+const rewrap = { name: 'another master key', command: () => ['key', 'rewrap'] };
 const bring = {
-	command: () => {
-		const file = path.join(server.folder, 'former.pem');
+	name: 'a key of a former server',
+	command: (keys, folder) => {
+		const file = path.join(folder, 'former.pem');
 		const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
 		fs.writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
 		return ['key', 'import', '--state', 'active', '--kid', 'former', file];
@@ -67,107 +73,141 @@ const rows = {
 
 /* ---- what must hold whenever the server runs ---- */
 
-const expected = () => ({ issuer: server.issuer, audience: api,
-	currentDate: new Date(Date.now() + server.offset * 1000) });
-const keySet = async () => (await server.get('/.well-known/jwks.json')).json;
-const states = (keys, alg, state) => keys.filter((key) => key.alg === alg && key.state === state);
-
-async function newToken(alg) {
-	const answer = await until(async () => {
-		const got = await server.token(cc, clients[alg]);
-		assert.ok([200, 503].includes(got.status), got.text);
-		return got.status === 200 && got;
-	}, `a token by ${alg}`);
-	return answer.json.access_token;
-}
-
-/* Right after an emergency an algorithm may be without keys for the moment it takes to make them. */
-const wholeList = () => until(() => {
-	const { items } = server.json('key', 'list');
-	return algs.every((alg) => states(items, alg, 'active').length && states(items, alg, 'standby').length) && items;
-}, 'an active and a standby key of each algorithm');
-
-async function everythingHolds() {
-	const keys = await wholeList();
-	for (const alg of algs) {
-		assert.equal(states(keys, alg, 'active').length, 1);
-		assert.equal(states(keys, alg, 'standby').length, 1);
+class Office extends Server {
+	static async open() {
+		/* what is new is ready soon */
+		const office = await Office.make({ clock: true, settings: { 'keys.jwks_max_age': '1s',
+			'keys.clock_skew': '0s', 'log.access': 'errors' } });
+		office.offset = 0;
+		await office.document('api', 'create', api, '--scope', 'orders.read', '--scope', 'orders.write');
+		office.user('alice');
+		office.clients = {};
+		for (const alg of algs)
+			office.clients[alg] = office.client(alg, 'client_credentials', 'password', 'refresh_token', `--alg=${alg}`);
+		return office;
 	}
-	const published = keys.filter((key) => ['active', 'standby', 'retiring'].includes(key.state)).map((key) => key.kid);
-	await until(async () => {
-		const set = (await keySet()).keys.map((key) => key.kid);
-		return set.length === published.length && published.every((kid) => set.includes(kid));
-	}, 'the key set is what the list says');
-	const verifier = jose.createLocalJWKSet(await keySet());
-	for (const alg of algs) {
-		const { protectedHeader } = await jose.jwtVerify(await newToken(alg), verifier, expected());
-		assert.equal(protectedHeader.kid, states(keys, alg, 'active')[0].kid);
+
+	expected() {
+		return { issuer: this.issuer, audience: api, currentDate: new Date(Date.now() + this.offset * 1000) };
 	}
-	const lint = server.cli('key', 'lint');
-	assert.equal(lint.status, 0, lint.stdout + lint.stderr);
-}
 
-/* What was issued before goes on being good, unless its key was revoked. */
-async function stillGood(before, row, revoked) {
-	const verifier = jose.createLocalJWKSet(await keySet());
-	for (const text of before.tokens) {
-		const good = !revoked.includes(jose.decodeProtectedHeader(text).kid);
-		const verified = await jose.jwtVerify(text, verifier, expected()).then(() => true, () => false);
-		assert.equal(verified, good, 'for a verifier');
-		assert.equal((await server.introspect(text, clients.ES256)).active, good, 'for us');
+	async keys() {
+		return (await this.document('key', 'list')).items;
 	}
-	const states = new Map(server.json('key', 'list').items.map((key) => [key.kid, key.state]));
-	for (const kid of revoked)
-		assert.equal(states.get(kid), 'revoked', kid);
-	if (row.endsLogins)
-		return;
-	assert.equal((await server.refresh(before.refresh, clients.ES256)).status, 200, 'a login from before');
+
+	async verifier() {
+		return jose.createLocalJWKSet((await this.get('/.well-known/jwks.json')).json);
+	}
+
+	async newToken(alg) {
+		const answer = await until(async () => {
+			const got = await this.token({ grant_type: 'client_credentials' }, this.clients[alg]);
+			assert.ok([200, 503].includes(got.status), got.text);
+			return got.status === 200 && got;
+		}, `a token by ${alg}`);
+		return answer.json.access_token;
+	}
+
+	/* Right after an emergency an algorithm may be without keys for the moment it takes to make them. */
+	wholeList() {
+		const has = (keys, alg, state) => keys.filter((key) => key.alg === alg && key.state === state).length;
+		return until(async () => {
+			const keys = await this.keys();
+			assert.ok(algs.every((alg) => has(keys, alg, 'active') <= 1 && has(keys, alg, 'standby') <= 1));
+			return algs.every((alg) => has(keys, alg, 'active') && has(keys, alg, 'standby')) && keys;
+		}, 'an active and a standby key of each algorithm');
+	}
+
+	async everythingHolds() {
+		const kids = (await this.wholeList()).filter((key) => published.includes(key.state)).map((key) => key.kid);
+		await until(async () => {
+			const { keys } = (await this.get('/.well-known/jwks.json')).json;
+			return keys.length === kids.length && keys.every((key) => kids.includes(key.kid));
+		}, 'the key set is what the list says');
+		for (const alg of algs) {
+			const token = await this.newToken(alg);
+			const { protectedHeader } = await jose.jwtVerify(token, await this.verifier(), this.expected());
+			assert.equal(protectedHeader.alg, alg);
+		}
+		/* what took over in an emergency is complained of until every verifier can hold it */
+		let lint;
+		await until(async () => (lint = await this.command('key', 'lint')).status === 0, 'lint').catch(() =>
+			assert.fail(lint.stdout + lint.stderr));
+	}
+
+	async issue() {
+		const login = await until(() => this.login(this.clients.ES256).catch(() => undefined), 'a login');
+		return { refresh: login.refresh_token,
+			tokens: [login.access_token, await this.newToken('ES256'), await this.newToken('RS256')] };
+	}
+
+	/* What was issued before goes on being good, unless its key was revoked. */
+	async honours(issued, revoked) {
+		for (const text of issued.tokens) {
+			const good = !revoked.includes(jose.decodeProtectedHeader(text).kid);
+			const verified = await jose.jwtVerify(text, await this.verifier(), this.expected()).then(() => true, () => false);
+			assert.equal(verified, good, 'for a verifier');
+			assert.equal((await this.introspect(text, this.clients.ES256)).active, good, 'for us');
+		}
+		const states = new Map((await this.keys()).map((key) => [key.kid, key.state]));
+		for (const kid of revoked)
+			assert.equal(states.get(kid), 'revoked', kid);
+	}
+
+	/* The failpoint stays armed for whoever the supervisor starts; then all of it goes, as with the power. */
+	async killedAt(name, row) {
+		const keys = await this.keys();
+		const logged = this.logText().length;
+		await this.stop();
+		if (row.clock)
+			this.moveClock(this.offset = row.clock);
+		this.launch({ env: { CHANCERY_FAILPOINTS: `${name}:1:abort` } });
+		let done;
+		if (row.command) {
+			await this.ready();
+			done = await this.command('--yes', ...row.command(keys, this.folder));
+		}
+		await until(() => this.logText().slice(logged).includes('server died'),
+			`dead at ${name}: ${done?.stdout} ${done?.stderr}`, 20_000);
+		this.kill();
+		await this.stop();
+		await this.start();
+		if (row.clock)
+			await this.document('--yes', 'key', 'resume');
+		return row.revokes?.(keys) ?? [];
+	}
 }
-
-/* ---- the kill ---- */
-
-async function killedAt(name, row) {
-	const logged = server.logText().length;
-	await server.stop();
-	if (row.clock)
-		server.moveClock(server.offset += row.clock);
-	server.launch({ env: { CHANCERY_FAILPOINTS: `${name}:1:abort` } });
-	const died = () => server.logText().slice(logged).includes('server died');
-	if (row.command)
-		await server.ready();
-	const revoked = row.revokes?.() ?? [];
-	const done = row.command && server.cli('--yes', ...row.command());
-	await until(died, `dead at ${name}: ${done?.stderr}`);
-	server.kill(); /* all of it, as when the power goes */
-	await server.stop();
-	await server.start();
-	return revoked;
-}
-
-before(async () => {
-	server = await Server.make({ clock: true, settings: { 'log.access': 'errors' } });
-	server.offset = 0;
-	server.json('api', 'create', api, '--scope', 'orders.read', '--scope', 'orders.write');
-	server.user('alice');
-	clients = Object.fromEntries(algs.map((alg) =>
-		[alg, server.client(alg, 'client_credentials', 'password', 'refresh_token', `--alg=${alg}`)]));
-});
-after(async () => server?.done());
 
 test('every_row_is_of_a_failpoint', () => {
 	assert.deepEqual(Object.keys(rows).filter((name) => !failpoints().includes(name)), []);
 });
 
-for (const name of failpoints()) {
-	test(`killed_at_${name}_and_whole_again`, async () => {
-		const row = rows[name];
-		assert.ok(row, `no row says what reaches ${name}`);
-		const login = await server.login(clients.ES256);
-		const before = { refresh: login.refresh_token,
-			tokens: [login.access_token, await newToken('ES256'), await newToken('RS256')] };
-		const revoked = await killedAt(name, row);
-		await everythingHolds();
-		if (!row.clock) /* moved by more than a token lives */
-			await stillGood(before, row, revoked);
+/* One office for all failpoints of a row, one after the other. */
+describe('killed at any step of a change of keys', { concurrency: true }, () => {
+	test('every_failpoint_has_a_row', () => {
+		assert.deepEqual(failpoints().filter((name) => !rows[name]), []);
 	});
-}
+
+	for (const row of new Set(Object.values(rows)))
+		describe(row.name, { concurrency: 1 }, () => {
+			let office;
+
+			before(async () => {
+				office = await Office.open();
+			});
+			after(() => office?.done());
+
+			for (const name of failpoints().filter((point) => rows[point] === row))
+				test(`killed_at_${name}_and_whole_again`, async () => {
+					const issued = await office.issue();
+					const revoked = await office.killedAt(name, row);
+					await office.everythingHolds();
+					if (row.clock) /* moved by more than a token lives */
+						return;
+					await office.honours(issued, revoked);
+					if (!row.endsLogins)
+						assert.equal((await office.refresh(issued.refresh, office.clients.ES256)).status, 200,
+							'a login from before');
+				});
+		});
+});
