@@ -39,8 +39,8 @@ static void signer_free(struct signer *s)
 	free(s);
 }
 
-static enum err signer_new(const struct signer_masters *masters, const struct signer_clock *clock,
-			   struct signer **ret_signer)
+static enum err signer_new(const struct signer_masters *masters, const struct signer_lines *lines,
+			   const struct signer_clock *clock, struct signer **ret_signer)
 {
 	struct signer *s = calloc(1, sizeof(*s));
 
@@ -48,7 +48,7 @@ static enum err signer_new(const struct signer_masters *masters, const struct si
 		return ERR_NOMEM;
 	s->clock = *clock;
 	s->secrets = sodium_malloc(sizeof(*s->secrets));
-	if (!s->secrets || table_init(&s->table)) {
+	if (!s->secrets || table_init(&s->table, lines->issuer, lines->longest_ttl)) {
 		sodium_free(s->secrets);
 		free(s);
 		return ERR_NOMEM;
@@ -87,7 +87,7 @@ int signer_run_at(struct signer_masters *masters, const struct signer_lines *lin
 	struct signer *s = NULL;
 	unsigned held; /* the server has the same kernel, and tells */
 	bool clean = lines->count <= SIGNER_CHANNELS_MAX && !secret_library_init() &&
-		     !sign_library_init() && !signer_new(masters, clock, &s) &&
+		     !sign_library_init() && !signer_new(masters, lines, clock, &s) &&
 		     !confine(CONFINE_SIGNER, NULL, 0, &held);
 
 	wipe(masters, sizeof(*masters));

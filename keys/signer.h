@@ -41,6 +41,11 @@ struct signer_lines {
 	int custody; /* -1: nobody changes the master key (`init`) */
 	const int *signing;
 	size_t count;
+	/* In whose name it signs and for how long at the most, whatever the server says: one in a
+	 * stranger's hands may have a new signer made, and be the first to speak to it. NULL: the
+	 * issuer that it is told first (`init`); 0: ACCESS_TTL_MAX. */
+	const char *issuer;
+	int64_t longest_ttl;
 };
 
 /* Runs until the control channel closes; returns the exit status (0: it closed; 1: a malformed
@@ -132,9 +137,10 @@ MUST_CHECK enum err signer_derive_at(struct signer_channel *ch, uint32_t version
 
 /* ---- policy ---- */
 
-/* Tells the issuer (once told, it stays: ERR_CONFLICT), the longest lifetime, and how many tokens a
- * second all channels together may have (0: no limit). Tokens refused afterwards are those that
- * break them; those beyond the rate with ERR_UNAVAILABLE. ERR_SYNTAX. */
+/* Tells the issuer (ERR_CONFLICT: not the one of struct signer_lines, or that was told first), the
+ * longest lifetime (ERR_SYNTAX: beyond what the lines allow), and how many tokens a second all
+ * channels together may have (0: no limit). Tokens refused afterwards are those that break them;
+ * those beyond the rate with ERR_UNAVAILABLE. ERR_SYNTAX. */
 MUST_CHECK enum err signer_policy(struct signer_channel *ch, struct str issuer, int64_t longest_ttl,
 				  uint32_t max_rate);
 

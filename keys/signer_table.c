@@ -66,12 +66,17 @@ void held_key_unref(struct held_key *k)
 }
 
 /* Writers go first: signing threads come back every 30 us and would keep a switch waiting. */
-enum err table_init(struct key_table *t)
+enum err table_init(struct key_table *t, const char *issuer, int64_t longest_ttl)
 {
+	const bool bounded = longest_ttl > 0 && longest_ttl < ACCESS_TTL_MAX;
+	const struct str name = issuer ? str_z(issuer) : STR("");
 	pthread_rwlockattr_t attr;
 	int failed;
 
-	*t = (struct key_table){ 0 };
+	if (name.n > URI_MAX)
+		return ERR_LIMIT;
+	*t = (struct key_table){ .ttl_limit = bounded ? longest_ttl : ACCESS_TTL_MAX };
+	memcpy(t->issuer, name.p, name.n);
 	if (pthread_rwlockattr_init(&attr))
 		return ERR_NOMEM;
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -92,12 +97,13 @@ enum err table_policy(struct key_table *t, struct str issuer, int64_t longest_tt
 {
 	enum err e = ERR_OK;
 
-	if (issuer.n == 0 || issuer.n > URI_MAX || str_has_nul(issuer) || longest_ttl <= 0)
+	if (issuer.n == 0 || issuer.n > URI_MAX || str_has_nul(issuer) || longest_ttl <= 0 ||
+	    longest_ttl > t->ttl_limit)
 		return ERR_SYNTAX;
 	pthread_rwlock_wrlock(&t->lock);
 	/* no option changes it while the server runs, so only a server in a stranger's hands would
 	 */
-	if (t->longest_ttl && !str_equal_z(issuer, t->issuer))
+	if (t->issuer[0] && !str_equal_z(issuer, t->issuer))
 		e = ERR_CONFLICT;
 	if (!e) {
 		memcpy(t->issuer, issuer.p, issuer.n);

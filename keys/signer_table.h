@@ -39,14 +39,16 @@ struct key_table {
 	pthread_rwlock_t lock; /* guards what follows; held for a few lines */
 	struct held_key *held[HELD_MAX];
 	struct held_key *active[ALG_COUNT]; /* borrowed from held */
-	char issuer[URI_MAX + 1];
-	int64_t longest_ttl; /* 0: no policy yet, nothing is signed */
-	uint32_t max_rate;   /* tokens a second; 0: any */
+	char issuer[URI_MAX + 1];	    /* "": any that is told first */
+	int64_t longest_ttl;		    /* 0: no policy yet, nothing is signed */
+	int64_t ttl_limit;		    /* what a policy may say at the most; never changes */
+	uint32_t max_rate;		    /* tokens a second; 0: any */
 	/* the second (upper half) and how many it has had; not guarded */
 	_Atomic uint64_t spent;
 };
 
-MUST_CHECK enum err table_init(struct key_table *t);
+/* As struct signer_lines. ERR_NOMEM, ERR_LIMIT. */
+MUST_CHECK enum err table_init(struct key_table *t, const char *issuer, int64_t longest_ttl);
 void table_done(struct key_table *t);
 
 /* As signer_policy. */

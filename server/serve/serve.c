@@ -292,6 +292,8 @@ static int supervise(struct serving *s, struct signer_masters *masters)
 		.master_file = c->keys.master_key_file.p,
 		.master_ours = c->keys.master_key_ours,
 		.ca_file = environment(s->options->source.environ, "SSL_CERT_FILE"),
+		.issuer = c->issuer.p,
+		.longest_ttl = c->tokens.max_ttl,
 		.workers = worker_count(c),
 		.server = server_main,
 		.event = supervisor_says,

@@ -113,6 +113,8 @@ static void be_signer(const struct supervisor *s, pid_t parent, const struct sig
 		.custody = ends->custody,
 		.signing = ends->signing,
 		.count = ends->count,
+		.issuer = s->options->issuer,
+		.longest_ttl = s->options->longest_ttl,
 	};
 	int keep[SIGNER_CHANNELS_MAX + 2];
 

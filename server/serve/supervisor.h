@@ -43,7 +43,9 @@ struct supervisor_options {
 	const char *master_file;
 	bool master_ours;    /* as master_key_read */
 	const char *ca_file; /* for fetch children; NULL: the system's */
-	size_t workers;	     /* signing channels, 1 to SIGNER_CHANNELS_MAX */
+	const char *issuer;  /* this and the next as struct signer_lines */
+	int64_t longest_ttl;
+	size_t workers; /* signing channels, 1 to SIGNER_CHANNELS_MAX */
 	/* Runs in the server's child, may run again in another child; its return value is the
 	 * status. The descriptors are its own. */
 	int (*server)(void *arg, const struct server_channels *channels);

@@ -17,7 +17,7 @@ static struct signer *new_signer(void)
 {
 	struct signer *s = calloc(1, sizeof(*s));
 
-	MUST(s && !table_init(&s->table));
+	MUST(s && !table_init(&s->table, NULL, 0));
 	s->secrets = calloc(1, sizeof(*s->secrets));
 	MUST(s->secrets);
 	s->secrets->masters.present = master;

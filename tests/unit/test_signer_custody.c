@@ -351,6 +351,20 @@ START_TEST(the_issuer_stays_what_it_was)
 }
 END_TEST
 
+/* A server in a stranger's hands would name its own. */
+START_TEST(no_policy_allows_more_than_any_configuration)
+{
+	AUTO(jwk, key) = signer_fixture_ready(&fixture, ALG_ES256);
+
+	OK(signer_policy(&fixture.control, STR(FIXTURE_ISSUER), ACCESS_TTL_MAX, 0));
+	ck_assert_int_eq(
+		signer_policy(&fixture.control, STR(FIXTURE_ISSUER), ACCESS_TTL_MAX + 1, 0),
+		ERR_SYNTAX);
+	ck_assert_int_eq(signer_policy(&fixture.control, STR(FIXTURE_ISSUER), INT64_MAX, 0),
+			 ERR_SYNTAX);
+}
+END_TEST
+
 START_TEST(a_key_that_is_neither_active_nor_standby_is_not_opened)
 {
 	AUTO(jwk, key) = signer_fixture_ready(&fixture, ALG_ES256);
@@ -381,6 +395,7 @@ int main(void)
 		a_probe_proves_a_row_and_holds_nothing,
 		more_tokens_a_second_than_the_rate_are_refused,
 		the_issuer_stays_what_it_was,
+		no_policy_allows_more_than_any_configuration,
 		a_key_that_is_neither_active_nor_standby_is_not_opened,
 	};
 	Suite *s = suite_create("signer custody");

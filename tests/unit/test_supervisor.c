@@ -18,7 +18,9 @@
 
 #define OK(expression) ck_assert_int_eq((expression), ERR_OK)
 
-enum { WORKERS = 2, WAIT_MS = 10000 };
+#define ISSUER "https://id.example"
+
+enum { WORKERS = 2, WAIT_MS = 10000, LONGEST_TTL = 3600 };
 
 /* What a server or the supervisor says to the test. */
 struct report {
@@ -68,9 +70,12 @@ static bool answers(const struct server_channels *ch)
 	bool good, by_next;
 
 	buf_init(&sealed, NULL, 1024);
-	/* no policy yet: the signer says so, and says it at once */
+	/* no policy yet: the signer says so, and says it at once; and each new one knows from the
+	 * supervisor, not from the server, in whose name it signs and for how long */
 	good = ch->count == WORKERS &&
 	       signer_root(&control, 1, STR_NONE, &sealed, &by_next) == ERR_OK &&
+	       signer_policy(&control, STR("https://evil.example"), 1, 0) == ERR_CONFLICT &&
+	       signer_policy(&control, STR(ISSUER), LONGEST_TTL + 1, 0) == ERR_SYNTAX &&
 	       signer_policy(&control, STR(""), 1, 0) == ERR_SYNTAX &&
 	       signer_sign(&signing, TOKEN_ACCESS, ALG_ES256, STR("{}"), &sealed, &token) ==
 		       ERR_INTERNAL;
@@ -181,6 +186,8 @@ static void tell(void *arg, enum supervisor_event event, int64_t detail)
 static void run(int (*server)(void *, const struct server_channels *), bool events)
 {
 	const struct supervisor_options options = {
+		.issuer = ISSUER,
+		.longest_ttl = LONGEST_TTL,
 		.masters = &masters,
 		.workers = WORKERS,
 		.server = server,
