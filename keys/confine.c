@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -200,8 +202,6 @@ static const char *const calls_of_all[] = {
 	"rt_sigtimedwait",
 	"sched_getaffinity",
 	"sched_yield",
-	"sendmsg",
-	"sendto",
 	"set_robust_list",
 	"setpriority",
 	"shutdown",
@@ -240,7 +240,6 @@ static const char *const calls_of_server[] = {
 	"fchmodat",
 	"fchown",
 	"fchownat",
-	"fcntl",
 	"fdatasync",
 	"flock",
 	"fstatfs",
@@ -294,12 +293,10 @@ static const char *const calls_of_server[] = {
 	"sched_setaffinity",
 	"select",
 	"sendfile",
-	"sendmmsg",
 	"setrlimit",
 	"set_tid_address",
 	"setsockopt",
 	"signalfd4",
-	"socket",
 	"socketpair",
 	"stat",
 	"statfs",
@@ -410,6 +407,55 @@ static int thread_rules(scmp_filter_ctx ctx)
 	return failed;
 }
 
+/* MSG_FASTOPEN connects without connect(), and landlock does not see it. */
+static int send_rules(scmp_filter_ctx ctx)
+{
+	static const struct {
+		int number;
+		unsigned flags; /* which argument they are */
+	} calls[] = { { SCMP_SYS(sendto), 3 },
+		      { SCMP_SYS(sendmsg), 2 },
+		      { SCMP_SYS(sendmmsg), 3 } };
+	int failed = 0;
+
+	for (size_t i = 0; i < COUNT(calls) && !failed; i++)
+		failed = rule_if(ctx, calls[i].number,
+				 SCMP_CMP(calls[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	return failed;
+}
+
+/* Listeners of TCP and the admin socket's, by exact values. A datagram would carry anything to
+ * anywhere without connect(); other families are corners of the kernel. */
+static int server_sockets(scmp_filter_ctx ctx)
+{
+	static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
+	static const int protocols[] = { 0, IPPROTO_TCP };
+	const int what = SOCK_STREAM, how = SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int failed = 0;
+
+	for (size_t i = 0; i < COUNT(families) * COUNT(protocols) && !failed; i++)
+		failed = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i / COUNT(protocols)]),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, (scmp_datum_t)~how, (scmp_datum_t)what),
+			SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)protocols[i % COUNT(protocols)]));
+	return failed;
+}
+
+/* Not F_SETOWN and its like: the kernel would signal any process of our user for us. */
+static int descriptor_rules(scmp_filter_ctx ctx)
+{
+	static const int commands[] = { F_DUPFD,  F_DUPFD_CLOEXEC, F_GETFD,	F_SETFD,
+					F_GETFL,  F_SETFL,	   F_GETLK,	F_SETLK,
+					F_SETLKW, F_OFD_GETLK,	   F_OFD_SETLK, F_OFD_SETLKW };
+	int failed = 0;
+
+	for (size_t i = 0; i < COUNT(commands) && !failed; i++)
+		failed = rule_if(ctx, SCMP_SYS(fcntl),
+				 SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	return failed;
+}
+
 static int signer_rules(scmp_filter_ctx ctx)
 {
 	const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
@@ -437,6 +483,11 @@ static int server_rules(scmp_filter_ctx ctx, enum confine_role role)
 	for (size_t i = 0; i < COUNT(prctls) && !failed; i++)
 		failed = rule_if(ctx, SCMP_SYS(prctl),
 				 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
+	if (!failed)
+		failed = descriptor_rules(ctx);
+	if (!failed)
+		failed = role == CONFINE_FETCH ? rule(ctx, SCMP_ACT_ALLOW, "socket")
+					       : server_sockets(ctx);
 	if (!failed) /* our own limits, not another process's */
 		failed = rule_if(ctx, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
 	if (!failed)
@@ -457,6 +508,8 @@ static int all_rules(scmp_filter_ctx ctx, enum confine_role role)
 		failed = rule(ctx, SCMP_ACT_KILL_PROCESS, "ptrace");
 	if (!failed)
 		failed = rules(ctx, SCMP_ACT_ALLOW, calls_of_all, COUNT(calls_of_all));
+	if (!failed)
+		failed = send_rules(ctx);
 	if (!failed)
 		failed = thread_rules(ctx);
 	if (failed)

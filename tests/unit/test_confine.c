@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -243,6 +244,76 @@ static int connect_out(void)
 	return fd < 0 ? errno : result(connect(fd, (const struct sockaddr *)&a, sizeof(a)));
 }
 
+/* A name server would carry what is in a datagram to anywhere. */
+static int make_datagram_socket(void)
+{
+	return result(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+static int make_kernel_socket(void)
+{
+	return result(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
+}
+
+/* Connects without connect(). */
+static int connect_by_sending(void)
+{
+	const struct sockaddr_in a = { .sin_family = AF_INET,
+				       .sin_port = htons(1),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return errno;
+	return result(sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (const struct sockaddr *)&a,
+			     sizeof(a)));
+}
+
+static int connect_by_message(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(1),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct msghdr msg = { .msg_name = &a, .msg_namelen = sizeof(a) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? errno : result(sendmsg(fd, &msg, MSG_FASTOPEN | MSG_NOSIGNAL));
+}
+
+/* The kernel would then signal in our name when something can be read; the upper half of what it
+ * takes for an int is nobody's. */
+static int signal_by_owner(void)
+{
+	int pair[2];
+
+	if (pipe(pair))
+		return errno;
+	return result(syscall(SYS_fcntl, pair[0], F_SETOWN, victim));
+}
+
+static int signal_by_disguised_owner(void)
+{
+	int pair[2];
+
+	if (pipe(pair))
+		return errno;
+	return result(syscall(SYS_fcntl, pair[0], F_SETOWN | 1L << 32, victim));
+}
+
+static int use_descriptors(void)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[128];
+	int fd, failed;
+
+	snprintf(path, sizeof(path), "%s/lock", folder);
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	failed = fd < 0 || fcntl(fd, F_SETLK, &l) || fcntl(fd, F_GETLK, &l) ||
+		 fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC) ||
+		 fcntl(fd, F_DUPFD_CLOEXEC, 0) < 0;
+	return failed ? errno : result(unlink(path));
+}
+
 static int make_code(void)
 {
 	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -364,6 +435,13 @@ static const struct confine_case {
 	{ "server setuid", CONFINE_SERVER, new_user, ENOSYS, ANY },
 	{ "server types", CONFINE_SERVER, terminal_input, ENOSYS, ANY },
 	{ "server connects", CONFINE_SERVER, connect_out, EACCES, ANY },
+	{ "server connects by sending", CONFINE_SERVER, connect_by_sending, ENOSYS, ANY },
+	{ "server connects by message", CONFINE_SERVER, connect_by_message, ENOSYS, ANY },
+	{ "server sends datagrams", CONFINE_SERVER, make_datagram_socket, ENOSYS, ANY },
+	{ "server asks the kernel", CONFINE_SERVER, make_kernel_socket, ENOSYS, ANY },
+	{ "server has us signalled", CONFINE_SERVER, signal_by_owner, ENOSYS, ANY },
+	{ "and in disguise", CONFINE_SERVER, signal_by_disguised_owner, ENOSYS, ANY },
+	{ "server uses descriptors", CONFINE_SERVER, use_descriptors, 0, 0 },
 	{ "server writes /etc", CONFINE_SERVER, write_etc, EACCES, EACCES },
 	{ "server reads /etc", CONFINE_SERVER, read_etc, 0, 0 },
 	{ "server uses its folder", CONFINE_SERVER, use_folder, 0, 0 },
@@ -371,6 +449,7 @@ static const struct confine_case {
 	{ "server makes a thread", CONFINE_SERVER, make_thread, 0, 0 },
 
 	{ "fetch connects", CONFINE_FETCH, connect_out, ENOENT, ENOENT },
+	{ "fetch sends datagrams", CONFINE_FETCH, make_datagram_socket, 0, 0 },
 	{ "fetch reads the key", CONFINE_FETCH, read_secret, EACCES, EACCES },
 	{ "fetch execs", CONFINE_FETCH, become_program, KILLED, KILLED },
 };
