@@ -59,6 +59,8 @@ static enum err write_line(int fd, struct str line)
 
 	if (fstat(fd, &st) < 0)
 		return ERR_IO;
+	if (st.st_size + 1 + (off_t)line.n > REVOKED_KIDS_FILE_MAX)
+		return ERR_FULL; /* or the next start could not read it */
 	if (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1)
 		return ERR_IO;
 	if (last != '\n')

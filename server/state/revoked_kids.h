@@ -11,7 +11,8 @@
 
 enum { REVOKED_KIDS_FILE_MAX = 1 << 20 };
 
-/* Durable when it returns ERR_OK: file and, when it is new, folder are synced. ERR_FULL, ERR_IO. */
+/* Durable when it returns ERR_OK: file and, when it is new, folder are synced. ERR_FULL: the
+ * disk, or a longer file could not be read. ERR_IO. */
 MUST_CHECK enum err revoked_kids_add(const char *path, struct str kid, int64_t now);
 /* The whole text; nothing when there is no file. ERR_IO, ERR_LIMIT, ERR_NOMEM. */
 MUST_CHECK enum err revoked_kids_read(const char *path, struct buf *out);

@@ -205,6 +205,25 @@ START_TEST(a_line_that_does_not_fit_leaves_no_trace_that_counts)
 }
 END_TEST
 
+/* Who may revoke keys could otherwise do so until the server does not start any more. */
+START_TEST(a_full_list_takes_no_more_and_can_be_read)
+{
+	struct buf text;
+	int fd;
+
+	OK(revoked_kids_add(path, STR("first"), NOW));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, "\n", 1, REVOKED_KIDS_FILE_MAX - 8), 1);
+	close(fd);
+	ck_assert_int_eq(revoked_kids_add(path, STR("one-too-many"), NOW), ERR_FULL);
+	buf_init(&text, NULL, REVOKED_KIDS_FILE_MAX);
+	OK(revoked_kids_read(path, &text));
+	ck_assert(revoked_kids_has(str_n(text.p, text.n), STR("first")));
+	buf_done(&text);
+}
+END_TEST
+
 #ifdef CHANCERY_FAULTS
 START_TEST(a_full_disk_is_told_before_anything_is_done)
 {
@@ -231,6 +250,7 @@ int main(void)
 		a_list_beyond_its_limit_is_an_error_and_not_cut,
 		the_longest_kid_fits,
 		a_line_that_does_not_fit_leaves_no_trace_that_counts,
+		a_full_list_takes_no_more_and_can_be_read,
 #ifdef CHANCERY_FAULTS
 		a_full_disk_is_told_before_anything_is_done,
 #endif
