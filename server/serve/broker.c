@@ -11,6 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "keys/seal.h"
 
 enum broker_op {
@@ -81,14 +82,21 @@ static enum err take_answer(struct broker *b, struct answer *ret_answer, int *re
 		.msg_controllen = sizeof(control.room),
 	};
 	ssize_t n;
+	int fd;
 
 	do
 		n = recvmsg(b->fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	if (n != sizeof(*ret_answer) || ret_answer->err >= ERR_COUNT)
+	if (n < 0)
 		return ERR_UNAVAILABLE;
-	*ret_fd = fd_of(&msg);
-	return ERR_OK;
+	fd = fd_of(&msg); /* open, whatever the rest is worth */
+	if (n == sizeof(*ret_answer) && ret_answer->err < ERR_COUNT) {
+		*ret_fd = fd;
+		return ERR_OK;
+	}
+	if (fd >= 0)
+		close(fd);
+	return ERR_UNAVAILABLE;
 }
 
 /* An answer that came too late for its own question is thrown away by the next one. */
@@ -211,9 +219,10 @@ static enum err sync_folder_of(const char *path)
 	const char *slash = strrchr(path, '/');
 	size_t n = slash ? (size_t)(slash - path) : 0;
 	int fd, failed;
+	enum err e = FAILPOINT("master.sync");
 
-	if (n >= sizeof(folder))
-		return ERR_LIMIT;
+	if (e || n >= sizeof(folder))
+		return e ? e : ERR_LIMIT;
 	memcpy(folder, path, n);
 	folder[n] = '\0';
 	fd = open(n ? folder : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -234,9 +243,11 @@ static enum err move_next(const struct broker_desk *d)
 	e = next_path(d, path);
 	if (!e && rename(path, d->master_file))
 		e = ERR_IO;
-	return e ? e : sync_folder_of(d->master_file);
+	return e;
 }
 
+/* Once the file is moved there is no way back: it is the present key even if the folder cannot be
+ * synced, or the next change would begin from a key that no file holds any more. */
 static enum err serve_master_commit(struct broker_desk *d, int *ret_fd)
 {
 	struct signer_masters *m = d->masters;
@@ -251,7 +262,7 @@ static enum err serve_master_commit(struct broker_desk *d, int *ret_fd)
 	/* a signer that does not answer is replaced by one that starts with these */
 	if (signer_master_commit(&d->signer))
 		d->signer_astray = true;
-	return ERR_OK;
+	return d->master_ours ? sync_folder_of(d->master_file) : ERR_OK;
 }
 
 static enum err serve_fetch(struct broker_desk *d, int *ret_fd)

@@ -36,7 +36,8 @@ MUST_CHECK enum err broker_config(struct broker *b, int *ret_fd);
  * ERR_CONFLICT: it is the present one. ERR_IO, ERR_FULL. */
 MUST_CHECK enum err broker_master_prepare(struct broker *b);
 /* Everything is sealed under the next one: it takes the present one's place, in its file too when
- * that is ours. ERR_NOT_FOUND: none was made ready. ERR_IO: not yet in its file; ask again. */
+ * that is ours. ERR_NOT_FOUND: none was made ready. ERR_IO: its file could not be replaced, ask
+ * again (then ERR_NOT_FOUND: it was, and only a power cut may undo that; the next start copes). */
 MUST_CHECK enum err broker_master_commit(struct broker *b);
 
 /* A fetch child (server/serve/fetch.h), and the server's end of its pair. ERR_BUSY: too many are

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "keys/seal.h"
 #include "tests/helpers/signer_fixture.h"
 #include "tests/unit/suite.h"
@@ -178,6 +179,62 @@ START_TEST(a_signer_that_does_not_follow_is_to_be_replaced)
 }
 END_TEST
 
+#ifdef CHANCERY_FAULTS
+START_TEST(a_folder_that_cannot_be_synced_leaves_one_present_key)
+{
+	struct secret made;
+
+	OK(broker_master_prepare(&broker));
+	made = file_key(next);
+	fault_arm("master.sync:1:error");
+	ck_assert_int_eq(broker_master_commit(&broker), ERR_IO);
+	ck_assert(secret_equal(&made, &(struct secret[]){ file_key(master) }[0]));
+	ck_assert(secret_equal(&made, &masters.present) && !masters.has_next);
+	ck_assert_int_eq(broker_master_commit(&broker), ERR_NOT_FOUND);
+}
+END_TEST
+#endif
+
+/* Half an answer, with a descriptor. */
+static void send_half(int line, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	struct iovec iov = { .iov_base = "half", .iov_len = 4 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.room,
+			      .msg_controllen = sizeof(control.room) };
+
+	control.head = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+					 .cmsg_type = SCM_RIGHTS,
+					 .cmsg_len = CMSG_LEN(sizeof(int)) };
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	ck_assert_int_eq(sendmsg(line, &msg, 0), 4);
+}
+
+START_TEST(a_descriptor_of_no_answer_is_closed)
+{
+	struct broker asks;
+	int pair[2], pipe_ends[2], fd = -1;
+	char byte;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	ck_assert_int_eq(pipe(pipe_ends), 0);
+	broker_init(&asks, pair[0]);
+	send_half(pair[1], pipe_ends[1]);
+	close(pipe_ends[1]);
+	ck_assert_int_eq(broker_config(&asks, &fd), ERR_UNAVAILABLE);
+	ck_assert_int_eq(fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(read(pipe_ends[0], &byte, 1), 0); /* nobody holds the other end */
+	broker_done(&asks);
+	close(pipe_ends[0]);
+	close(pair[1]);
+}
+END_TEST
+
 START_TEST(what_is_no_question_ends_the_line)
 {
 	static const uint32_t questions[][2] = { { 1, 0 }, { 1, 99 }, { 1, UINT32_MAX } };
@@ -219,6 +276,10 @@ int main(void)
 		our_master_key_is_made_beside_and_moved_into_place,
 		an_operators_key_is_read_and_never_made_or_moved,
 		a_signer_that_does_not_follow_is_to_be_replaced,
+		a_descriptor_of_no_answer_is_closed,
+#ifdef CHANCERY_FAULTS
+		a_folder_that_cannot_be_synced_leaves_one_present_key,
+#endif
 		what_is_no_question_ends_the_line,
 		without_a_supervisor_every_call_says_so,
 	};
