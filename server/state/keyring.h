@@ -198,7 +198,8 @@ int64_t keyring_latest(const struct keyring_view *v, struct str kid);
 bool keyring_is_silent(struct keyring *k, struct str kid);
 
 /* What the plan says is due, and what an earlier failure left; and asks the signer for a sign of
- * life. *ret_next: when to come again (wall clock); *ret_changed: there is a new view. Both are set
+ * life. *ret_next: when to come again (wall clock); *ret_changed: there is a new view since the
+ * last time, whoever made it: an act by hand that failed at its end may have left one. Both are set
  * on failure too; after one it does nothing for some seconds. ERR_TIMEOUT: the signer hangs, and
  * only another one helps (server/serve/supervisor.h). ERR_UNAVAILABLE: it is gone, and another will
  * come. */

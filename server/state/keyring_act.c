@@ -8,6 +8,7 @@ enum {
 	FRESH_ARENA_MAX = 16 << 10,
 	PUBLIC_JWK_MAX = 2048,
 	GENERATE_POLL_NS = 2 * 1000 * 1000,
+	GENERATE_MAX_US = 60 * 1000 * 1000, /* RSA on the slowest machine */
 };
 
 /* ---- store steps; run on the writer, perhaps twice ---- */
@@ -173,6 +174,7 @@ static enum err begin_or_fetch(struct keyring *k, enum alg alg, bool begin, stru
 static enum err make(struct keyring *k, enum alg alg, bool in_turn, struct fresh_key *f)
 {
 	bool begin = true;
+	const int64_t give_up = k->env->monotonic(k->env) + GENERATE_MAX_US;
 	enum err e = arena_new(FRESH_ARENA_MAX, &f->arena);
 
 	while (!e) {
@@ -186,7 +188,7 @@ static enum err make(struct keyring *k, enum alg alg, bool in_turn, struct fresh
 		begin = e == ERR_NOT_FOUND;
 		arena_reset(f->arena);
 		pause_a_little();
-		e = ERR_OK;
+		e = k->env->monotonic(k->env) < give_up ? ERR_OK : ERR_UNAVAILABLE;
 	}
 	if (e)
 		fresh_key_done(f);
@@ -246,6 +248,24 @@ enum err keyring_insert_standby(struct keyring *k, struct fresh_key *fresh, enum
 
 /* ---- following the database ---- */
 
+/* A key that was revoked in a step whose commit was hidden, and that nothing takes the place of:
+ * the signer would go on with it. */
+static enum err drop_revoked(struct keyring *k)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < k->view->count && !e; i++) {
+		const struct key_info *info = &k->view->infos[i];
+
+		if (info->state != KEY_REVOKED || keyring_key_in(k, info->alg, KEY_ACTIVE))
+			continue;
+		e = signer_drop(k->control, str_z(info->kid));
+		if (e == ERR_NOT_FOUND)
+			e = ERR_OK;
+	}
+	return e;
+}
+
 enum err keyring_follow(struct keyring *k)
 {
 	struct act a;
@@ -258,6 +278,8 @@ enum err keyring_follow(struct keyring *k)
 		e = act_publish(&a);
 	if (!e)
 		e = keyring_fill_signer(k, &by_next);
+	if (!e)
+		e = drop_revoked(k);
 	k->stale = e != ERR_OK;
 	if (!e)
 		keyring_set_switching(k, false);

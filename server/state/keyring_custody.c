@@ -116,6 +116,8 @@ static enum err revoke_key(struct db *db, const struct act *a, const struct key_
 						   a->settings.policy.skew };
 	enum err e = store_key_revoke(db, str_z(info->kid), a->now);
 
+	if (e == ERR_NOT_FOUND)
+		e = ERR_OK; /* by an earlier try that failed after its commit */
 	return e ? e : store_revoke(db, &entry);
 }
 
@@ -177,8 +179,12 @@ static enum err list_all(const struct act *a)
 static void drop_all(struct keyring *k)
 {
 	for (size_t i = 0; i < k->view->count; i++) {
-		if (k->view->infos[i].state == KEY_ACTIVE &&
-		    signer_drop(k->control, str_z(k->view->infos[i].kid)))
+		enum err e;
+
+		if (k->view->infos[i].state != KEY_ACTIVE)
+			continue;
+		e = signer_drop(k->control, str_z(k->view->infos[i].kid));
+		if (e && e != ERR_NOT_FOUND) /* dropped by an earlier try */
 			k->stale = true;
 	}
 }
@@ -221,7 +227,10 @@ enum err keyring_revoke_all(struct keyring *k, const struct audit_row *audit,
 	enum err e;
 
 	keyring_turn_take(k);
-	e = act_init(&r.act, k);
+	/* a key that the view does not know yet must not be left out */
+	e = k->stale ? keyring_follow(k) : ERR_OK;
+	if (!e)
+		e = act_init(&r.act, k);
 	r.act.audit = audit;
 	if (!e) {
 		measure_all(k, &r.act, ret_results, ret_count);

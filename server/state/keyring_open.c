@@ -258,6 +258,9 @@ static enum err open_all(struct keyring *k, bool make)
 		e = keyring_promise(k, &k->settings);
 	if (!e)
 		e = keyring_revoke_listed(k);
+	if (!e)
+		keyring_end_emergencies(k);
+	k->told_serial = k->view_serial; /* the caller has not seen an older one */
 	if (!e &&
 	    !key_plan_find(k->view->infos, k->view->count, k->settings.default_alg, KEY_ACTIVE))
 		e = ERR_NOT_READY;

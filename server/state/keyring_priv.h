@@ -73,6 +73,7 @@ struct keyring {
 
 	/* not guarded: of whoever has the turn */
 	uint64_t view_serial; /* grows with every new view */
+	uint64_t told_serial; /* of the view that keyring_tend spoke of last */
 	struct signer_channel *control;
 	struct root_kept roots[SIGNER_ROOTS_MAX]; /* in order of version; the last one is current */
 	size_t root_count;
@@ -127,7 +128,7 @@ MUST_CHECK enum err keyring_fill_signer(struct keyring *k, bool *ret_by_next);
 MUST_CHECK enum err keyring_keep_root(struct keyring *k, int64_t version, struct str sealed);
 
 /* A key pair made by the signer, before anybody has the turn: RSA takes a second, and an emergency
- * must not wait for it. */
+ * must not wait for it. ERR_UNAVAILABLE: none came within a minute. */
 struct fresh_key {
 	struct arena *arena;
 	struct key_row row; /* kid, alg, root, texts. State and times are the act's to fill */
@@ -204,5 +205,8 @@ MUST_CHECK enum err keyring_switch(struct keyring *k, struct fresh_key *fresh,
 void keyring_measure(const struct act *a, const struct keyring_key *key, struct revoke_result *ret);
 /* For kids on the list that the database still holds as good. Nobody else acts yet. */
 MUST_CHECK enum err keyring_revoke_listed(struct keyring *k);
+/* At the start, what an emergency did not come to before a crash: algorithms whose key was revoked
+ * get one that signs. Failing is found by who needs the key. */
+void keyring_end_emergencies(struct keyring *k);
 
 #endif

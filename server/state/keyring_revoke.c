@@ -256,6 +256,19 @@ enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_ro
 	return e;
 }
 
+/* ---- at the start ---- */
+
+void keyring_end_emergencies(struct keyring *k)
+{
+	struct keyring_settings s = keyring_settings_get(k);
+
+	for (size_t i = 0; i < s.alg_count; i++) {
+		if (!keyring_key_in(k, s.algs[i], KEY_ACTIVE) &&
+		    keyring_key_in(k, s.algs[i], KEY_REVOKED))
+			make_good(k, s.algs[i]);
+	}
+}
+
 /* ---- what the list says, at the start ---- */
 
 static enum err revoke_from(struct keyring *k, struct str list)

@@ -236,11 +236,9 @@ enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed)
 {
 	struct visit v = { .k = k };
 	struct keyring_settings s;
-	uint64_t serial;
 	unsigned wanted;
 
 	keyring_turn_take(k);
-	serial = k->view_serial;
 	wanted = first_round(&v);
 	keyring_turn_end(k);
 	make_wanted(&v, wanted);
@@ -250,7 +248,8 @@ enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed)
 	if (v.tried)
 		k->retry_at = v.first ? k->env->monotonic(k->env) + RETRY_US : 0;
 	s = keyring_settings_get(k);
-	*ret_changed = k->view_serial != serial;
+	*ret_changed = k->view_serial != k->told_serial;
+	k->told_serial = k->view_serial;
 	*ret_next = next_visit(k, &s.policy);
 	keyring_turn_end(k);
 	for (size_t i = 0; i < ALG_COUNT; i++)
