@@ -248,41 +248,55 @@ enum err keyring_insert_standby(struct keyring *k, struct fresh_key *fresh, enum
 
 /* ---- following the database ---- */
 
-/* A key that was revoked in a step whose commit was hidden, and that nothing takes the place of:
- * the signer would go on with it. */
-static enum err drop_revoked(struct keyring *k)
-{
-	enum err e = ERR_OK;
-
-	for (size_t i = 0; i < k->view->count && !e; i++) {
-		const struct key_info *info = &k->view->infos[i];
-
-		if (info->state != KEY_REVOKED || keyring_key_in(k, info->alg, KEY_ACTIVE))
-			continue;
-		e = signer_drop(k->control, str_z(info->kid));
-		if (e == ERR_NOT_FOUND)
-			e = ERR_OK;
-	}
-	return e;
-}
-
-enum err keyring_follow(struct keyring *k)
+enum err keyring_follow_database(struct keyring *k)
 {
 	struct act a;
-	bool by_next;
 	enum err e = act_init(&a, k);
 
 	if (!e)
 		e = act_write(&a, step_read);
 	if (!e)
 		e = act_publish(&a);
+	if (e)
+		k->stale = true;
+	act_done(&a);
+	return e;
+}
+
+/* Whatever a signer still holds from an act whose end it did not see: a revoked key would go on
+ * signing where no other takes its place, and a standby must stay sealed. */
+static enum err drop_others(struct keyring *k)
+{
+	enum err first = ERR_OK;
+
+	for (size_t i = 0; i < k->view->count; i++) {
+		const struct key_info *info = &k->view->infos[i];
+		enum err e = info->state == KEY_ACTIVE ? ERR_OK
+						       : signer_drop(k->control, str_z(info->kid));
+
+		if (!first && e != ERR_NOT_FOUND)
+			first = e;
+	}
+	return first;
+}
+
+enum err keyring_follow_signer(struct keyring *k)
+{
+	bool by_next;
+	enum err e = keyring_fill_signer(k, &by_next);
+	enum err dropped = drop_others(k);
+
 	if (!e)
-		e = keyring_fill_signer(k, &by_next);
-	if (!e)
-		e = drop_revoked(k);
+		e = dropped;
 	k->stale = e != ERR_OK;
 	if (!e)
 		keyring_set_switching(k, false);
-	act_done(&a);
 	return e;
+}
+
+enum err keyring_follow(struct keyring *k)
+{
+	enum err e = keyring_follow_database(k);
+
+	return e ? e : keyring_follow_signer(k);
 }

@@ -191,8 +191,11 @@ const struct keyring_key *keyring_key_in(const struct keyring *k, enum alg alg,
 					 enum key_state state);
 const struct keyring_key *keyring_key_named(const struct keyring *k, struct str kid);
 bool keyring_set_is_full(const struct keyring_view *v);
-/* The view and the signer become what the database says. */
+/* The view and the signer become what the database says: both, or one after the other for those who
+ * can begin without a signer. The first alone leaves the keyring stale. */
 MUST_CHECK enum err keyring_follow(struct keyring *k);
+MUST_CHECK enum err keyring_follow_database(struct keyring *k);
+MUST_CHECK enum err keyring_follow_signer(struct keyring *k);
 
 /* A standby for an algorithm that has none. */
 MUST_CHECK enum err keyring_insert_standby(struct keyring *k, struct fresh_key *fresh,

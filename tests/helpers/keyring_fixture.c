@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "jose/jws.h"
+#include "server/state/revoked_kids.h"
 
 struct keyring_fixture o;
 
@@ -76,6 +77,7 @@ void keyring_up(void)
 	signer_fixture_start(&o.signer);
 	signer_fixture_clock(&o.signer, FIXTURE_NOW);
 	store_fixture_up(&o.store);
+	snprintf(o.revoked_kids, sizeof(o.revoked_kids), "%s/revoked-kids", o.store.dir);
 	configure();
 	buf_init(&o.token, NULL, JWT_SIZE_MAX);
 	OK(arena_new(1 << 20, &o.arena));
@@ -171,6 +173,43 @@ int64_t count_rows(const char *sql)
 	return n;
 }
 
+void change_database(const char *sql)
+{
+	OK(db_script(o.store.db, sql));
+}
+
+/* A bound is never lowered, so that asking changes nothing. */
+bool is_held(const char *kid)
+{
+	enum err e = signer_bound(&o.signer.control, str_z(kid), 0);
+
+	ck_assert(e == ERR_OK || e == ERR_NOT_FOUND);
+	return e == ERR_OK;
+}
+
+bool is_published(const char *kid)
+{
+	struct keyring_view *v = keyring_view_get(o.keyring);
+	struct str text = v->documents[JWKS_WHOLE].text;
+	bool found = text.n && memmem(text.p, text.n, kid, strlen(kid));
+
+	ck_assert_int_eq(found, keyring_verifier(v, str_z(kid)) != NULL);
+	keyring_view_unref(v);
+	return found;
+}
+
+bool is_listed(const char *kid)
+{
+	struct buf text;
+	bool has;
+
+	buf_init(&text, NULL, REVOKED_KIDS_FILE_MAX);
+	OK(revoked_kids_read(o.revoked_kids, &text));
+	has = revoked_kids_has(str_n(text.p, text.n), str_z(kid));
+	buf_done(&text);
+	return has;
+}
+
 /* ---- signing and verifying ---- */
 
 enum err issue(int64_t ttl, struct issued *ret)
@@ -230,4 +269,68 @@ enum err tend(void)
 enum err rotate(bool force, struct rotate_result *ret)
 {
 	return keyring_rotate(o.keyring, ALG_ES256, force, NULL, ret);
+}
+
+/* ---- emergencies ---- */
+
+enum err revoke_key(const char *kid, struct revoke_result *ret)
+{
+	const struct audit_row audit = { .at = now(),
+					 .event = STR("key.revoke"),
+					 .outcome = STR("ok"),
+					 .actor = STR("uid:0"),
+					 .target = str_z(kid),
+					 .count = 1 };
+
+	return keyring_revoke(o.keyring, str_z(kid), &audit, ret);
+}
+
+static int64_t count_entries(const char *kid)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql), "SELECT COUNT(*) FROM revocations WHERE value = '%s'", kid);
+	return count_rows(sql);
+}
+
+void assert_gone(const char *kid)
+{
+	struct key_info info = stored(kid);
+
+	ck_assert_int_eq(info.state, KEY_REVOKED);
+	ck_assert_int_gt(info.revoked_at, 0);
+	ck_assert(!is_held(kid));
+	ck_assert(!is_published(kid));
+	ck_assert(is_listed(kid));
+	ck_assert_int_eq(count_entries(kid), 1);
+	ck_assert_int_eq(count_rows("SELECT COUNT(*) FROM keys WHERE state = 'revoked' AND "
+				    "length(sealed) > 0"),
+			 0);
+}
+
+void assert_whole(void)
+{
+	assert_signs_with(info_of(KEY_ACTIVE).kid);
+	ck_assert_str_ne(info_of(KEY_STANDBY).kid, "");
+	ck_assert(!is_held(info_of(KEY_STANDBY).kid));
+	advance(READY_AFTER);
+	OK(tend());
+	assert_lint();
+}
+
+void tend_until_done(void)
+{
+	for (int i = 0; i < 4; i++) {
+		advance(11); /* after a failure it pauses */
+		OK(tend());
+	}
+}
+
+void lose_standby(void)
+{
+	change_database("DELETE FROM keys WHERE state = 'standby'");
+	keyring_free(o.keyring);
+	o.keyring = NULL;
+	OK(open_keyring(false));
+	ck_assert_str_eq(info_of(KEY_STANDBY).kid, "");
 }

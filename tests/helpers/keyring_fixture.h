@@ -28,7 +28,7 @@ struct keyring_fixture {
 	struct config config;
 	struct keyring *keyring;
 	struct keyring_custody custody; /* none unless a test puts one in */
-	const char *revoked_kids;
+	char revoked_kids[160];		/* a file beside the database */
 	struct arena *arena;
 	struct buf token;
 	enum store_mood mood;
@@ -53,6 +53,12 @@ void assert_lint(void);
 /* What the database itself says, past all views. */
 struct key_info stored(const char *kid);
 int64_t count_rows(const char *sql);
+/* Behind everybody's back; the keyring sees it when it is opened anew. */
+void change_database(const char *sql);
+/* Does the signer hold its private half? */
+bool is_held(const char *kid);
+bool is_published(const char *kid);
+bool is_listed(const char *kid);
 
 struct issued {
 	char text[JWT_SIZE_MAX];
@@ -66,5 +72,17 @@ void assert_signs_with(const char *kid);
 
 enum err tend(void);
 enum err rotate(bool force, struct rotate_result *ret);
+
+/* By uid:0. */
+enum err revoke_key(const char *kid, struct revoke_result *ret);
+/* Nowhere: not in the signer, not in the set, not in the database, and on the list. */
+void assert_gone(const char *kid);
+/* One key signs, another waits, and the rules hold; with a standby that was not ready only after a
+ * while, so that time goes by here. */
+void assert_whole(void);
+/* As often as it takes after a failure; each must be good. */
+void tend_until_done(void);
+/* Opened anew without one. */
+void lose_standby(void);
 
 #endif

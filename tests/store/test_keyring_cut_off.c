@@ -1,0 +1,187 @@
+/* A revocation that is cut off: by the store, by the signer, at every step. Nothing that is
+ * committed is lost, nothing that is listed comes back, and somebody signs in the end. */
+#include "base/fault.h"
+#include "tests/helpers/keyring_fixture.h"
+#include "tests/unit/suite.h"
+
+/* ---- with the store failing ---- */
+
+START_TEST(a_store_that_refuses_leaves_the_list_and_another_try)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct keyring_counts counts;
+	struct revoke_result r;
+
+	o.mood = STORE_REFUSES;
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_FULL);
+	ck_assert(is_listed(active.kid));
+	o.mood = STORE_WORKS;
+	OK(tend());
+	assert_signs_with(active.kid);
+	ck_assert(!is_held(standby.kid)); /* opened for nothing */
+	keyring_counts(o.keyring, &counts);
+	ck_assert_uint_eq(counts.emergency, 0);
+	OK(revoke_key(active.kid, &r));
+	assert_signs_with(standby.kid);
+	assert_gone(active.kid);
+	assert_whole();
+}
+END_TEST
+
+START_TEST(what_is_on_the_list_is_revoked_at_the_next_start)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	o.mood = STORE_REFUSES;
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_FULL);
+	o.mood = STORE_WORKS;
+	reopen();
+	assert_gone(active.kid);
+	assert_signs_with(standby.kid);
+	ck_assert_int_eq(count_rows("SELECT COUNT(*) FROM audit WHERE event = 'key.revoke' AND "
+				    "actor = 'system' AND reason <> ''"),
+			 1);
+	assert_whole();
+}
+END_TEST
+
+START_TEST(a_commit_whose_answer_was_lost_takes_effect)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	o.mood = STORE_HIDES_THE_COMMIT;
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_UNAVAILABLE);
+	o.mood = STORE_WORKS;
+	OK(tend());
+	assert_signs_with(standby.kid);
+	assert_gone(active.kid);
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_REUSED);
+	ck_assert_str_eq(r.signs_now, standby.kid);
+	tend_until_done();
+	assert_whole();
+}
+END_TEST
+
+START_TEST(a_lost_answer_without_a_standby_stops_the_bad_key_too)
+{
+	struct key_info active = info_of(KEY_ACTIVE);
+	struct revoke_result r;
+
+	lose_standby();
+	o.mood = STORE_HIDES_THE_COMMIT;
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_UNAVAILABLE);
+	o.mood = STORE_WORKS;
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_REUSED);
+	assert_gone(active.kid);
+	tend_until_done();
+	assert_whole();
+}
+END_TEST
+
+START_TEST(a_new_signer_does_not_get_a_key_that_a_lost_commit_revoked)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	o.mood = STORE_HIDES_THE_COMMIT;
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_UNAVAILABLE);
+	o.mood = STORE_WORKS;
+	signer_fixture_restart(&o.signer);
+	OK(keyring_reload_signer(o.keyring, &o.signer.control));
+	assert_gone(active.kid);
+	assert_signs_with(standby.kid);
+	tend_until_done();
+	assert_whole();
+}
+END_TEST
+
+/* ---- at every step ---- */
+
+#ifdef CHANCERY_FAULTS
+static const struct cut {
+	const char *spec;
+	bool committed; /* the database says so */
+} cuts[] = {
+	{ "revoked_kids.write:1:full", false },	  { "key.revoke.listed:1:error", false },
+	{ "key.revoke.committed:1:error", true }, { "key.revoke.switched:1:error", true },
+	{ "key.revoke.published:1:error", true },
+};
+
+static void cut_off(const struct cut *cut, const char *kid)
+{
+	struct revoke_result r;
+
+	fault_arm(cut->spec);
+	ck_assert_int_ne(revoke_key(kid, &r), ERR_OK);
+	fault_arm(NULL);
+	ck_assert_int_eq(stored(kid).state, cut->committed ? KEY_REVOKED : KEY_ACTIVE);
+}
+
+START_TEST(cut_off_anywhere_another_try_ends_it)
+{
+	const struct cut *cut = &cuts[_i];
+	struct key_info active = info_of(KEY_ACTIVE);
+	struct revoke_result r;
+
+	cut_off(cut, active.kid);
+	ck_assert_int_eq(revoke_key(active.kid, &r), cut->committed ? ERR_REUSED : ERR_OK);
+	assert_gone(active.kid);
+	tend_until_done();
+	assert_whole();
+}
+END_TEST
+
+START_TEST(cut_off_anywhere_the_plan_ends_what_is_committed)
+{
+	const struct cut *cut = &cuts[_i];
+	struct key_info active = info_of(KEY_ACTIVE);
+
+	lose_standby();
+	cut_off(cut, active.kid);
+	tend_until_done();
+	if (cut->committed)
+		assert_gone(active.kid);
+	else
+		assert_signs_with(active.kid);
+	assert_whole();
+}
+END_TEST
+
+#endif
+
+static void add_tests(TCase *tc)
+{
+	const TTest *const tests[] = {
+		a_store_that_refuses_leaves_the_list_and_another_try,
+		what_is_on_the_list_is_revoked_at_the_next_start,
+		a_commit_whose_answer_was_lost_takes_effect,
+		a_lost_answer_without_a_standby_stops_the_bad_key_too,
+		a_new_signer_does_not_get_a_key_that_a_lost_commit_revoked,
+	};
+
+	for (size_t i = 0; i < COUNT(tests); i++)
+		tcase_add_test(tc, tests[i]);
+#ifdef CHANCERY_FAULTS
+	tcase_add_loop_test(tc, cut_off_anywhere_another_try_ends_it, 0, COUNT(cuts));
+	tcase_add_loop_test(tc, cut_off_anywhere_the_plan_ends_what_is_committed, 0, COUNT(cuts));
+#endif
+}
+
+int main(void)
+{
+	Suite *s = suite_create("keyring cut off");
+	TCase *tc = tcase_create("keyring cut off");
+	SRunner *runner = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
+	add_tests(tc);
+	suite_add_tcase(s, tc);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
