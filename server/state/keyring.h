@@ -97,9 +97,10 @@ struct keyring_means {
  * Without them and without `make`: ERR_NOT_FOUND. ERR_CORRUPT: a root without any key or keys
  * without a root; neither is ever made anew beside the other. Where every key of earlier roots was
  * revoked (keyring_revoke_all), the newest root gets its first keys here. A kid in the file of
- * revoked kids is revoked if the database says otherwise. ERR_BAD_SIGNATURE: another master key
- * sealed them. ERR_NOT_READY: the default algorithm has no active key (one that was added to
- * keys.algs first waits to be published). An algorithm without keys gets them from keyring_tend. */
+ * revoked kids is revoked if the database says otherwise, and an algorithm that a revocation left
+ * without a key gets one. ERR_BAD_SIGNATURE: another master key sealed them. ERR_NOT_READY: the
+ * default algorithm has no active key (one that was added to keys.algs first waits to be
+ * published). An algorithm without keys gets them from keyring_tend. */
 MUST_CHECK enum err keyring_open(const struct keyring_means *means, bool make,
 				 struct keyring **ret_keyring);
 void keyring_free(struct keyring *k);

@@ -149,6 +149,23 @@ START_TEST(cut_off_anywhere_the_plan_ends_what_is_committed)
 }
 END_TEST
 
+START_TEST(cut_off_anywhere_the_next_start_ends_what_is_listed)
+{
+	const struct cut *cut = &cuts[_i];
+	struct key_info active = info_of(KEY_ACTIVE);
+
+	lose_standby();
+	cut_off(cut, active.kid);
+	reopen();
+	if (_i > 0)
+		assert_gone(active.kid);
+	else
+		assert_signs_with(active.kid); /* not even listed */
+	assert_signs_with(info_of(KEY_ACTIVE).kid);
+	tend_until_done();
+	assert_whole();
+}
+END_TEST
 #endif
 
 static void add_tests(TCase *tc)
@@ -166,6 +183,8 @@ static void add_tests(TCase *tc)
 #ifdef CHANCERY_FAULTS
 	tcase_add_loop_test(tc, cut_off_anywhere_another_try_ends_it, 0, COUNT(cuts));
 	tcase_add_loop_test(tc, cut_off_anywhere_the_plan_ends_what_is_committed, 0, COUNT(cuts));
+	tcase_add_loop_test(tc, cut_off_anywhere_the_next_start_ends_what_is_listed, 0,
+			    COUNT(cuts));
 #endif
 }
 
