@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "keys/confine.h"
 #include "keys/signer_frame.h"
 #include "server/state/http_client.h"
 
@@ -113,7 +114,40 @@ static void set_signals(void)
 	alarm(FETCH_LIFE_S);
 }
 
-int fetch_child_run(int fd, const char *ca_file)
+/* What name resolution and TLS read; never a whole /etc, in which a data directory may lie. A child
+ * that cannot be shut in does nothing: strangers' bytes are read here under a uid that could read
+ * the master key. Kernels that know neither landlock nor seccomp are no failure (keys/confine.h).
+ */
+static enum err shut_in(const char *ca_file)
+{
+	const struct confine_path paths[] = {
+		{ "/etc/ssl", CONFINE_READ },
+		{ "/etc/ca-certificates", CONFINE_READ },
+		{ "/etc/resolv.conf", CONFINE_READ },
+		{ "/etc/hosts", CONFINE_READ },
+		{ "/etc/host.conf", CONFINE_READ },
+		{ "/etc/gai.conf", CONFINE_READ },
+		{ "/etc/nsswitch.conf", CONFINE_READ },
+		{ "/etc/localtime", CONFINE_READ },
+		{ "/run/systemd/resolve", CONFINE_READ },
+		{ "/usr/lib", CONFINE_READ },
+		{ "/usr/share", CONFINE_READ },
+		{ ca_file ? ca_file : "/etc/ssl", CONFINE_READ },
+	};
+	unsigned held;
+
+	return confine(CONFINE_FETCH, paths, sizeof(paths) / sizeof(paths[0]), &held);
+}
+
+/* Only what lies under the issuer: a server in a stranger's hands must not look around with us. */
+static bool is_ours(const struct fetch_request *r, const char *issuer)
+{
+	struct str prefix = str_z(issuer);
+
+	return r->url.n > prefix.n && str_starts(r->url, prefix) && r->url.p[prefix.n] == '/';
+}
+
+int fetch_child_run(int fd, const char *ca_file, const char *issuer)
 {
 	AUTO(http_client, client) = NULL;
 	char frame[FETCH_REQUEST_FRAME_MAX];
@@ -124,10 +158,9 @@ int fetch_child_run(int fd, const char *ca_file)
 	set_signals();
 	if (http_client_new(&client, &no_client))
 		client = NULL;
-	/* Confinement belongs here: the library is loaded, and nobody's bytes have been read yet.
-	 */
-	if (!signer_frame_recv(fd, frame, sizeof(frame), 0, &n) ||
-	    !fetch_request_parse(str_n(frame, n), &r))
+	/* the library is loaded, and nobody's bytes have been read yet */
+	if (shut_in(ca_file) || !signer_frame_recv(fd, frame, sizeof(frame), 0, &n) ||
+	    !fetch_request_parse(str_n(frame, n), &r) || (issuer && !is_ours(&r, issuer)))
 		return STATUS_FAULT;
 	return answer_request(fd, client, no_client, &r, ca_file) ? STATUS_FAULT : 0;
 }

@@ -21,7 +21,8 @@ MUST_CHECK enum err fetch_channel_pair(int ret_fds[2]);
 /* Returns the exit status: 0 it answered, 1 it could not (the request was none, or nobody takes the
  * answer). Called once, in a forked process that has wiped what it inherited, has closed everything
  * but `fd` and the standard three, and then calls _exit. `ca_file`: a PEM bundle in place of the
- * system's ($SSL_CERT_FILE, as curl and OpenSSL know it); NULL. */
-int fetch_child_run(int fd, const char *ca_file);
+ * system's ($SSL_CERT_FILE, as curl and OpenSSL know it); NULL. `issuer`: only URLs under it are
+ * asked; NULL: any. Shut in (keys/confine.h) before the first byte is read. */
+int fetch_child_run(int fd, const char *ca_file, const char *issuer);
 
 #endif

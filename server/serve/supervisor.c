@@ -143,7 +143,7 @@ static void be_fetch(const struct supervisor *s, pid_t parent, int fd)
 	ends_die_with(parent);
 	wipe(s->options->masters, sizeof(*s->options->masters));
 	ends_close_all_but(&fd, 1);
-	_exit(fetch_child_run(fd, s->options->ca_file));
+	_exit(fetch_child_run(fd, s->options->ca_file, s->options->issuer));
 }
 
 static pid_t *free_fetch(struct supervisor *s)

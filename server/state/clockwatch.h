@@ -12,10 +12,11 @@
 #include <stdint.h>
 
 enum {
-	CLOCKWATCH_FORWARD = 300, /* seconds ahead of the monotonic clock that are a jump */
-	CLOCKWATCH_BACK = 60,	  /* seconds behind it; time servers step by less */
-	CLOCKWATCH_GAP = 3600,	  /* seconds nobody ran that are one: an upgrade takes less */
-	CLOCKWATCH_SETTLE = 600,  /* seconds without a jump that end the doubt */
+	CLOCKWATCH_FORWARD = 60, /* seconds ahead of the monotonic clock that are a jump: no more
+				  * than verifiers' clocks are allowed (keys.clock_skew) */
+	CLOCKWATCH_BACK = 60,	 /* seconds behind it; time servers step by less */
+	CLOCKWATCH_GAP = 3600,	 /* seconds nobody ran that are one: an upgrade takes less */
+	CLOCKWATCH_SETTLE = 600, /* seconds without a jump that end the doubt */
 };
 
 enum clock_jump { CLOCK_GOES_WELL, CLOCK_JUMPED_FORWARD, CLOCK_JUMPED_BACK };

@@ -19,7 +19,7 @@ int fetch_fork(const char *ca_file, pid_t *ret_pid)
 		close(pair[0]);
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 			_exit(99);
-		_exit(fetch_child_run(pair[1], ca_file));
+		_exit(fetch_child_run(pair[1], ca_file, NULL));
 	}
 	close(pair[1]);
 	*ret_pid = pid;

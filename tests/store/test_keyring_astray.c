@@ -16,12 +16,6 @@ static enum err revoke_kid(const char *kid)
 	return keyring_revoke(o.keyring, str_z(kid), NULL, &r);
 }
 
-static void lose_standby(void)
-{
-	OK(db_script(o.store.db, "DELETE FROM keys WHERE state = 'standby';"));
-	reopen();
-}
-
 /* ---- commits that were hidden ---- */
 
 START_TEST(a_new_signer_does_not_bring_a_revoked_key_back)

@@ -202,7 +202,8 @@ static void send_half(int line, int fd)
 		struct cmsghdr head;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control = { .room = { 0 } };
-	struct iovec iov = { .iov_base = "half", .iov_len = 4 };
+	char half[] = "half";
+	struct iovec iov = { .iov_base = half, .iov_len = 4 };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = control.room,

@@ -370,7 +370,7 @@ START_TEST(the_kernel_ends_a_child_that_lives_too_long)
 	unsigned left;
 
 	signal(SIGALRM, SIG_IGN);
-	ck_assert_int_eq(fetch_child_run(-1, NULL), 1);
+	ck_assert_int_eq(fetch_child_run(-1, NULL, NULL), 1);
 	ck_assert_ptr_eq(signal(SIGALRM, SIG_DFL), SIG_DFL);
 	left = alarm(0);
 	ck_assert_uint_ge(left, 1);
