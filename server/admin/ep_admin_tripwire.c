@@ -9,8 +9,8 @@
 enum { TRIPWIRE_MAX = 100, PUBLIC_JWK_MAX = 4096 };
 
 enum verdict {
-	VERDICT_NOT_A_TOKEN, /* no JWS, or not signed by the key it names */
-	VERDICT_UNKNOWN_KEY,
+	VERDICT_NOT_A_TOKEN, /* no JWS */
+	VERDICT_UNKNOWN_KEY, /* it names none of ours, or one that did not sign it */
 	VERDICT_GENUINE,
 	VERDICT_FORGED,
 	VERDICT_UNPROVEN,
@@ -135,11 +135,10 @@ static enum err judge(struct tripwire *t, struct str token, struct judged *j)
 	if (e)
 		return e == ERR_NOMEM ? e : ERR_OK;
 	j->kid = jws.kid;
+	j->verdict = VERDICT_UNKNOWN_KEY;
 	key = admin_key_named(t->view, jws.kid);
-	if (!key) {
-		j->verdict = VERDICT_UNKNOWN_KEY;
+	if (!key)
 		return ERR_OK;
-	}
 	e = check_signature(key, &jws);
 	if (e == ERR_BAD_SIGNATURE || e == ERR_UNSUPPORTED)
 		return ERR_OK;

@@ -376,7 +376,7 @@ START_TEST(what_is_no_token_of_a_key_of_ours_is_told_apart)
 	struct answer a;
 
 	bad[token.n - 5] = bad[token.n - 5] == 'A' ? 'B' : 'A';
-	assert_verdict(str_n(bad, token.n), "not_a_token");
+	assert_verdict(str_n(bad, token.n), "unknown_key");
 	assert_verdict(STR(""), "not_a_token");
 	assert_verdict(STR("a.b.c"), "not_a_token");
 	assert_verdict(sign_outside("nobody", foreign_payload()), "unknown_key");
