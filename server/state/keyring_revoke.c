@@ -97,14 +97,19 @@ static enum err switch_signer(struct act *a)
 	return e ? e : FAILPOINT("key.revoke.switched");
 }
 
-/* A standby that does not open cannot help: the algorithm waits for a new one. */
+/* A standby that does not open cannot help: the algorithm waits for a new one. Without a signer
+ * that cannot be known, and the next one will have it. */
 static void choose_successor(struct act *a, const struct keyring_key *key)
 {
+	enum err e = ERR_OK;
+
 	a->standby = NULL;
 	if (key->info.state != KEY_ACTIVE)
 		return;
 	a->standby = keyring_key_in(a->k, a->alg, KEY_STANDBY);
-	if (a->standby && signer_load(a->k->control, &a->standby->info, a->standby->sealed))
+	if (a->standby)
+		e = signer_load(a->k->control, &a->standby->info, a->standby->sealed);
+	if (e && e != ERR_UNAVAILABLE)
 		a->standby = NULL;
 	a->bound = key_plan_bound(&a->settings.policy, a->now);
 }
@@ -241,6 +246,17 @@ static enum err revoke_in_turn(struct keyring *k, struct str kid, const struct a
 	return e;
 }
 
+/* What the database says is enough to begin with. A signer that is gone, or another key that does
+ * not open, keeps no bad key in the set. */
+static enum err begin(struct keyring *k)
+{
+	enum err e = k->stale ? keyring_follow_database(k) : ERR_OK;
+
+	if (!e && k->stale)
+		k->stale = keyring_follow_signer(k) != ERR_OK;
+	return e;
+}
+
 enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_row *audit,
 			struct revoke_result *ret_result)
 {
@@ -248,7 +264,7 @@ enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_ro
 	enum err e;
 
 	keyring_turn_take(k);
-	e = k->stale ? keyring_follow(k) : ERR_OK;
+	e = begin(k);
 	if (!e)
 		e = revoke_in_turn(k, kid, audit, false, &result);
 	keyring_turn_end(k);

@@ -97,6 +97,48 @@ START_TEST(a_new_signer_does_not_get_a_key_that_a_lost_commit_revoked)
 }
 END_TEST
 
+/* ---- with the signer failing ---- */
+
+START_TEST(a_signer_that_is_gone_keeps_no_key_alive)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	signer_fixture_kill(&o.signer);
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_UNAVAILABLE);
+	ck_assert_int_eq(stored(active.kid).state, KEY_REVOKED);
+	ck_assert(!is_published(active.kid));
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_REUSED);
+	/* still without one, and yet the next bad key is gone */
+	ck_assert_int_eq(revoke_key(standby.kid, &r), ERR_UNAVAILABLE);
+	ck_assert_int_eq(stored(standby.kid).state, KEY_REVOKED);
+	signer_fixture_start(&o.signer);
+	signer_fixture_clock(&o.signer, now());
+	OK(keyring_reload_signer(o.keyring, &o.signer.control));
+	tend_until_done();
+	assert_gone(active.kid);
+	assert_gone(standby.kid);
+	assert_whole();
+}
+END_TEST
+
+START_TEST(the_next_signer_signs_with_what_the_revocation_chose)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	signer_fixture_kill(&o.signer);
+	ck_assert_int_eq(revoke_key(active.kid, &r), ERR_UNAVAILABLE);
+	signer_fixture_start(&o.signer);
+	signer_fixture_clock(&o.signer, now());
+	OK(keyring_reload_signer(o.keyring, &o.signer.control));
+	assert_signs_with(standby.kid);
+	assert_gone(active.kid);
+	tend_until_done();
+	assert_whole();
+}
+END_TEST
+
 /* ---- at every step ---- */
 
 #ifdef CHANCERY_FAULTS
@@ -176,6 +218,8 @@ static void add_tests(TCase *tc)
 		a_commit_whose_answer_was_lost_takes_effect,
 		a_lost_answer_without_a_standby_stops_the_bad_key_too,
 		a_new_signer_does_not_get_a_key_that_a_lost_commit_revoked,
+		a_signer_that_is_gone_keeps_no_key_alive,
+		the_next_signer_signs_with_what_the_revocation_chose,
 	};
 
 	for (size_t i = 0; i < COUNT(tests); i++)
