@@ -165,6 +165,7 @@ struct act {
 	enum alg alg;
 	char kid[KID_MAX + 1];
 	int64_t bound, last_exp;
+	bool withdraw; /* the standby does not open */
 	const struct revocation *entry;
 	const struct key_import *import;
 	struct key_row row; /* imported */

@@ -20,6 +20,17 @@ static enum err promote_standby(struct db *db, const struct act *a)
 	return store_key_promote(db, &p);
 }
 
+/* It would stay in the way of one that does open. */
+static enum err withdraw_standby(struct db *db, const struct act *a)
+{
+	const struct keyring_key *standby = keyring_key_in(a->k, a->alg, KEY_STANDBY);
+	struct audit_row audit = act_system_row(a, KEY_EVENT_REMOVE, str_z(standby->info.kid));
+	enum err e = store_key_withdraw(db, a->alg, a->now);
+
+	audit.reason = STR("its private half does not open");
+	return e ? e : store_audit(db, &audit);
+}
+
 static enum err step_revoke(struct lane_ctx *ctx, void *arg)
 {
 	struct act *a = arg;
@@ -27,6 +38,8 @@ static enum err step_revoke(struct lane_ctx *ctx, void *arg)
 
 	if (!e && a->standby)
 		e = promote_standby(ctx->db, a);
+	if (!e && a->withdraw)
+		e = withdraw_standby(ctx->db, a);
 	if (!e)
 		e = store_revoke(ctx->db, a->entry);
 	return act_conclude(ctx, a, e);
@@ -111,6 +124,7 @@ static void choose_successor(struct act *a, const struct keyring_key *key)
 		e = signer_load(a->k->control, &a->standby->info, a->standby->sealed);
 	if (e && e != ERR_UNAVAILABLE)
 		a->standby = NULL;
+	a->withdraw = e == ERR_BAD_SIGNATURE;
 	a->bound = key_plan_bound(&a->settings.policy, a->now);
 }
 

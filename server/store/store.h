@@ -258,6 +258,8 @@ MUST_CHECK enum err store_key_rotate(struct db *db, const struct key_promotion *
 MUST_CHECK enum err store_key_import(struct db *db, const struct key_row *row,
 				     int64_t retired_remove_at, int64_t standby_ready_at,
 				     int64_t now);
+/* The standby leaves without having signed. None is no error. */
+MUST_CHECK enum err store_key_withdraw(struct db *db, enum alg alg, int64_t now);
 /* An algorithm that is used no more: its active key retires, its standby leaves. */
 MUST_CHECK enum err store_key_retire_alg(struct db *db, enum alg alg, int64_t retired_remove_at,
 					 int64_t now);

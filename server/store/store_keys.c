@@ -156,19 +156,24 @@ enum err store_key_import(struct db *db, const struct key_row *row, int64_t reti
 	return e ? e : store_key_insert(db, row);
 }
 
-enum err store_key_retire_alg(struct db *db, enum alg alg, int64_t retired_remove_at, int64_t now)
+enum err store_key_withdraw(struct db *db, enum alg alg, int64_t now)
 {
 	struct db_stmt *s;
-	enum err e = retire_active(db, alg, retired_remove_at, now);
+	enum err e = db_stmt(db, sql_key_withdraw, &s);
 
-	if (!e)
-		e = db_stmt(db, sql_key_withdraw, &s);
 	if (e)
 		return e;
 	store_bind_alg(s, 1, alg);
 	db_bind_i64(s, 2, now);
 	db_bind_bytes(s, 3, NULL, 0);
 	return db_run(s, NULL);
+}
+
+enum err store_key_retire_alg(struct db *db, enum alg alg, int64_t retired_remove_at, int64_t now)
+{
+	enum err e = retire_active(db, alg, retired_remove_at, now);
+
+	return e ? e : store_key_withdraw(db, alg, now);
 }
 
 enum err store_key_revoke(struct db *db, struct str kid, int64_t now)

@@ -190,6 +190,25 @@ START_TEST(without_a_standby_one_is_made_and_signs)
 }
 END_TEST
 
+START_TEST(a_standby_that_does_not_open_makes_room_for_one_that_does)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	change_database("UPDATE keys SET sealed = (SELECT sealed FROM keys WHERE "
+			"state = 'active') WHERE state = 'standby'");
+	reopen();
+	OK(revoke_key(active.kid, &r));
+	ck_assert_str_ne(r.signs_now, "");
+	ck_assert_str_ne(r.signs_now, standby.kid);
+	assert_signs_with(r.signs_now);
+	assert_gone(active.kid);
+	ck_assert_int_eq(stored(standby.kid).state, KEY_REMOVED);
+	ck_assert(!is_published(standby.kid));
+	assert_whole();
+}
+END_TEST
+
 #ifdef CHANCERY_FAULTS
 START_TEST(until_one_is_made_nothing_is_signed_and_no_set_is_kept)
 {
@@ -314,6 +333,7 @@ static void add_tests(TCase *tc)
 		a_retiring_key_knows_its_last_expiry,
 		a_shorter_promise_of_today_does_not_shorten_what_caches_hold,
 		without_a_standby_one_is_made_and_signs,
+		a_standby_that_does_not_open_makes_room_for_one_that_does,
 		a_restored_database_does_not_bring_a_revoked_key_back,
 		a_list_that_cannot_be_read_stops_the_start,
 		an_rsa_key_that_is_being_made_holds_up_no_revocation,
