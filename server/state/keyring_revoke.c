@@ -73,6 +73,14 @@ static int64_t latest_expiry(const struct act *a, const struct key_info *info)
 	return 0;
 }
 
+/* The count of a key that has left the set is gone. */
+static bool is_exact(const struct act *a, const struct key_info *info)
+{
+	if (info->state == KEY_REVOKED || info->state == KEY_REMOVED)
+		return latest_expiry(a, info) <= a->now; /* none is left */
+	return is_counted(a, info);
+}
+
 /* By a cache that keeps what we promised it, stale time included (RFC 5861). */
 static int64_t longest_held(const struct keyring *k, const struct key_policy *policy)
 {
@@ -88,7 +96,7 @@ void keyring_measure(const struct act *a, const struct keyring_key *key, struct 
 
 	*ret = (struct revoke_result){
 		.outstanding = keyring_outstanding(k->view, str_z(key->info.kid), a->now),
-		.exact = is_counted(a, &key->info),
+		.exact = is_exact(a, &key->info),
 		.latest_expiry = latest_expiry(a, &key->info),
 		.cached_until = a->now + longest_held(k, policy),
 	};
@@ -128,12 +136,13 @@ static void choose_successor(struct act *a, const struct keyring_key *key)
 	a->bound = key_plan_bound(&a->settings.policy, a->now);
 }
 
-static enum err revoke_now(struct act *a, const struct keyring_key *key, int64_t latest)
+static enum err revoke_now(struct act *a, const struct keyring_key *key)
 {
+	/* the bound, because a token may be signed until the signer switches */
 	const struct revocation entry = { .kind = REVOKE_KID,
 					  .value = str_z(a->kid),
 					  .iat_max = INT64_MAX,
-					  .until = latest + a->settings.policy.skew };
+					  .until = key->info.exp_bound + a->settings.policy.skew };
 	enum err e, switched;
 
 	choose_successor(a, key);
@@ -224,7 +233,7 @@ static enum err revoke(struct act *a, bool listed, struct revoke_result *ret)
 	if (!listed)
 		e = list_kid(a->k, str_z(a->kid), a->now);
 	if (!e)
-		e = revoke_now(a, key, ret->latest_expiry);
+		e = revoke_now(a, key);
 	if (!e)
 		count_emergency(a->k);
 	return e;

@@ -114,6 +114,34 @@ START_TEST(a_kid_that_is_not_there_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_second_time_is_told_and_does_nothing)
+{
+	struct key_info active = info_of(KEY_ACTIVE);
+	struct keyring_view *v = keyring_view_get(o.keyring);
+	struct keyring_counts counts;
+	struct revoke_result first, second;
+	struct key_info standby;
+
+	keyring_count_token(v, str_z(active.kid), now() + 300);
+	keyring_view_unref(v);
+	OK(revoke_key(active.kid, &first));
+	standby = info_of(KEY_STANDBY);
+	ck_assert_int_eq(revoke_key(active.kid, &second), ERR_REUSED);
+	ck_assert_str_eq(second.kid, active.kid);
+	ck_assert_str_eq(second.signs_now, first.signs_now);
+	ck_assert_int_ge(second.latest_expiry, now() + 300);
+	ck_assert(!second.exact); /* its count is gone, its tokens are not */
+	ck_assert_str_eq(info_of(KEY_STANDBY).kid, standby.kid);
+	ck_assert_int_eq(count_rows("SELECT COUNT(*) FROM audit WHERE actor = 'uid:0'"), 1);
+	keyring_counts(o.keyring, &counts);
+	ck_assert_uint_eq(counts.emergency, 1);
+	advance(second.latest_expiry - now());
+	ck_assert_int_eq(revoke_key(active.kid, &second), ERR_REUSED);
+	ck_assert(second.exact); /* none is left */
+	assert_gone(active.kid);
+}
+END_TEST
+
 /* ---- how bad it is ---- */
 
 static void count_tokens(const char *kid, int64_t exp, int n)
@@ -139,6 +167,29 @@ START_TEST(what_this_process_did_not_see_is_not_called_exact)
 	ck_assert_int_eq(r.cached_until, now() + MAX_AGE + DAY);
 	ck_assert_int_eq(count_rows("SELECT keep_until FROM revocations"),
 			 active.exp_bound + KEYRING_SKEW);
+}
+END_TEST
+
+START_TEST(what_this_process_signed_alone_is_counted_exactly)
+{
+	struct rotate_result rotated = { .kid = "" };
+	struct revoke_result r;
+	int64_t last;
+
+	advance(READY_AFTER);
+	OK(rotate(false, &rotated));
+	last = now() + 900;
+	count_tokens(rotated.kid, now() + 100, 2);
+	count_tokens(rotated.kid, last, 5);
+	advance(200);
+	OK(revoke_key(rotated.kid, &r));
+	ck_assert_int_eq(r.outstanding, 5);
+	ck_assert(r.exact);
+	ck_assert_int_ge(r.latest_expiry, last);
+	ck_assert_int_lt(r.latest_expiry, last + 60);
+	/* a token that was signed meanwhile is covered, too */
+	ck_assert_int_eq(count_rows("SELECT keep_until FROM revocations"),
+			 stored(rotated.kid).exp_bound + KEYRING_SKEW);
 }
 END_TEST
 
@@ -329,7 +380,9 @@ static void add_tests(TCase *tc)
 		a_revoked_standby_is_replaced_and_the_active_key_signs_on,
 		a_revoked_retiring_key_takes_its_tokens_along,
 		a_kid_that_is_not_there_changes_nothing,
+		a_second_time_is_told_and_does_nothing,
 		what_this_process_did_not_see_is_not_called_exact,
+		what_this_process_signed_alone_is_counted_exactly,
 		a_retiring_key_knows_its_last_expiry,
 		a_shorter_promise_of_today_does_not_shorten_what_caches_hold,
 		without_a_standby_one_is_made_and_signs,
