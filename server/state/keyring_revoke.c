@@ -310,32 +310,40 @@ void keyring_end_emergencies(struct keyring *k)
 
 /* ---- what the list says, at the start ---- */
 
-static enum err revoke_from(struct keyring *k, struct str list)
+/* Those that sign come last: a standby that is on the list, too, must not take over first. */
+static const struct keyring_key *next_listed(const struct keyring *k, struct str list)
 {
-	struct audit_row audit = { .at = keyring_now(k),
-				   .event = KEY_EVENT_REVOKE,
-				   .outcome = STR("ok"),
-				   .actor = STR("system"),
-				   .reason = STR("on the list of revoked kids"),
-				   .count = 1 };
-	struct revoke_result unused;
-	size_t i = 0;
+	const struct keyring_key *found = NULL;
 
-	while (i < k->view->count) {
-		const struct keyring_key *key = &k->view->keys[i++];
-		char kid[KID_MAX + 1];
-		enum err e;
+	for (size_t i = 0; i < k->view->count; i++) {
+		const struct keyring_key *key = &k->view->keys[i];
 
 		if (key->info.state == KEY_REVOKED || !revoked_kids_has(list, str_z(key->info.kid)))
 			continue;
-		memcpy(kid, key->info.kid, sizeof(kid)); /* its view goes with the act */
-		audit.target = str_z(kid);
-		e = revoke_in_turn(k, str_z(kid), &audit, true, &unused);
-		if (e)
-			return e;
-		i = 0;
+		if (!found || found->info.state == KEY_ACTIVE)
+			found = key;
 	}
-	return ERR_OK;
+	return found;
+}
+
+static enum err revoke_from(struct keyring *k, struct str list)
+{
+	const struct keyring_key *key;
+	enum err e = ERR_OK;
+
+	while (!e && (key = next_listed(k, list))) {
+		const struct audit_row audit = { .at = keyring_now(k),
+						 .event = KEY_EVENT_REVOKE,
+						 .outcome = STR("ok"),
+						 .actor = STR("system"),
+						 .target = str_z(key->info.kid),
+						 .reason = STR("on the list of revoked kids"),
+						 .count = 1 };
+		struct revoke_result unused;
+
+		e = revoke_in_turn(k, str_z(key->info.kid), &audit, true, &unused);
+	}
+	return e;
 }
 
 enum err keyring_revoke_listed(struct keyring *k)

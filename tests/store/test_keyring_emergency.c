@@ -317,6 +317,23 @@ START_TEST(a_restored_database_does_not_bring_a_revoked_key_back)
 }
 END_TEST
 
+START_TEST(where_both_were_revoked_neither_signs_again)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	change_database("CREATE TABLE before AS SELECT * FROM keys");
+	OK(revoke_key(active.kid, &r));
+	ck_assert_str_eq(r.signs_now, standby.kid);
+	OK(revoke_key(standby.kid, &r));
+	put_back();
+	assert_gone(active.kid);
+	assert_gone(standby.kid);
+	ck_assert_int_eq(stored(standby.kid).exp_bound, 0); /* not for a moment */
+	assert_whole();
+}
+END_TEST
+
 START_TEST(a_list_that_cannot_be_read_stops_the_start)
 {
 	keyring_free(o.keyring);
@@ -388,6 +405,7 @@ static void add_tests(TCase *tc)
 		without_a_standby_one_is_made_and_signs,
 		a_standby_that_does_not_open_makes_room_for_one_that_does,
 		a_restored_database_does_not_bring_a_revoked_key_back,
+		where_both_were_revoked_neither_signs_again,
 		a_list_that_cannot_be_read_stops_the_start,
 		an_rsa_key_that_is_being_made_holds_up_no_revocation,
 	};
