@@ -136,6 +136,13 @@ static void choose_successor(struct act *a, const struct keyring_key *key)
 	a->bound = key_plan_bound(&a->settings.policy, a->now);
 }
 
+static void count_emergency(struct keyring *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->counts.emergency++;
+	pthread_mutex_unlock(&k->lock);
+}
+
 static enum err revoke_now(struct act *a, const struct keyring_key *key)
 {
 	/* the bound, because a token may be signed until the signer switches */
@@ -151,6 +158,7 @@ static enum err revoke_now(struct act *a, const struct keyring_key *key)
 	e = act_write(a, step_revoke);
 	if (e)
 		return e;
+	count_emergency(a->k);
 	switched = switch_signer(a);
 	if (switched)
 		a->k->stale = true;
@@ -212,13 +220,6 @@ static enum err list_kid(struct keyring *k, struct str kid, int64_t now)
 	return e ? e : FAILPOINT("key.revoke.listed");
 }
 
-static void count_emergency(struct keyring *k)
-{
-	pthread_mutex_lock(&k->lock);
-	k->counts.emergency++;
-	pthread_mutex_unlock(&k->lock);
-}
-
 static enum err revoke(struct act *a, bool listed, struct revoke_result *ret)
 {
 	const struct keyring_key *key = keyring_key_named(a->k, str_z(a->kid));
@@ -234,8 +235,6 @@ static enum err revoke(struct act *a, bool listed, struct revoke_result *ret)
 		e = list_kid(a->k, str_z(a->kid), a->now);
 	if (!e)
 		e = revoke_now(a, key);
-	if (!e)
-		count_emergency(a->k);
 	return e;
 }
 

@@ -165,10 +165,13 @@ START_TEST(cut_off_anywhere_another_try_ends_it)
 {
 	const struct cut *cut = &cuts[_i];
 	struct key_info active = info_of(KEY_ACTIVE);
+	struct keyring_counts counts;
 	struct revoke_result r;
 
 	cut_off(cut, active.kid);
 	ck_assert_int_eq(revoke_key(active.kid, &r), cut->committed ? ERR_REUSED : ERR_OK);
+	keyring_counts(o.keyring, &counts);
+	ck_assert_uint_eq(counts.emergency, 1);
 	assert_gone(active.kid);
 	tend_until_done();
 	assert_whole();
