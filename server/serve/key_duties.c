@@ -176,6 +176,8 @@ enum err key_duties_do(struct key_duties *d)
 	d->unpublished = d->unpublished || changed;
 	if (d->unpublished)
 		publish(d);
+	if (keyring_is_over(d->office->app.keyring))
+		atomic_store(&d->office->wishes.restart, true);
 	return e;
 }
 

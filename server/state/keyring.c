@@ -288,8 +288,11 @@ enum err keyring_reload_signer(struct keyring *k, struct signer_channel *fresh)
 		fresh->fd = -1;
 	}
 	k->loaded_at = keyring_now(k);
-	/* a view that nobody trusts may call a key active that the database has revoked */
-	e = k->stale ? keyring_follow(k) : keyring_fill_signer(k, &by_next);
+	/* what the view calls active may have been revoked by a commit whose answer was lost */
+	if (k->stale)
+		e = keyring_follow(k);
+	else
+		e = k->over ? ERR_OK : keyring_fill_signer(k, &by_next);
 	k->stale = e != ERR_OK;
 	keyring_turn_end(k);
 	return e;
@@ -327,6 +330,11 @@ const char *keyring_lint(struct keyring *k, int64_t now, char *text, size_t size
 
 	keyring_view_unref(v);
 	return fault;
+}
+
+bool keyring_is_over(struct keyring *k)
+{
+	return k->over;
 }
 
 uint8_t keyring_key_id(const struct keyring *k)

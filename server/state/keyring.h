@@ -154,11 +154,16 @@ struct revoke_result {
 MUST_CHECK enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_row *audit,
 				   struct revoke_result *ret_result);
 enum { REVOKE_ALL_MAX = JWKS_KEYS_MAX };
-/* Custody is in doubt: every key is revoked, a new root sealed under a new master key. The server
- * must start again, and then makes its first keys (keyring_open). */
+/* Custody is in doubt: every key is revoked, a new root sealed under a new master key. From then on
+ * nothing is signed and every act is refused with ERR_UNAVAILABLE: the server must start again, and
+ * then makes its first keys (keyring_open). After an error call again; what was durable by then is
+ * not told again. */
 MUST_CHECK enum err keyring_revoke_all(struct keyring *k, const struct audit_row *audit,
 				       struct revoke_result ret_results[REVOKE_ALL_MAX],
 				       size_t *ret_count);
+
+/* Every key was revoked, perhaps by a commit whose answer was lost: only another start helps. */
+bool keyring_is_over(struct keyring *k);
 
 /* ---- custody ---- */
 

@@ -20,9 +20,13 @@ enum err act_conclude(struct lane_ctx *ctx, struct act *a, enum err e)
 	return e ? e : key_rows_read(ctx->db, &a->rows);
 }
 
-static enum err step_read(struct lane_ctx *ctx, void *arg)
+static enum err step_follow(struct lane_ctx *ctx, void *arg)
 {
-	return act_conclude(ctx, arg, ERR_OK);
+	struct act *a = arg;
+	struct str unused;
+
+	return act_conclude(ctx, a,
+			    store_root_get(ctx->db, a->rows.arena, &a->newest_root, &unused));
 }
 
 static enum err step_insert(struct lane_ctx *ctx, void *arg)
@@ -248,13 +252,16 @@ enum err keyring_insert_standby(struct keyring *k, struct fresh_key *fresh, enum
 
 /* ---- following the database ---- */
 
+/* A root that we did not know came with the revocation of every key, whose answer was lost. */
 enum err keyring_follow_database(struct keyring *k)
 {
 	struct act a;
 	enum err e = act_init(&a, k);
 
 	if (!e)
-		e = act_write(&a, step_read);
+		e = act_write(&a, step_follow);
+	if (!e && a.newest_root > k->roots[k->root_count - 1].version)
+		k->over = true;
 	if (!e)
 		e = act_publish(&a);
 	if (e)
@@ -283,7 +290,7 @@ static enum err drop_others(struct keyring *k)
 enum err keyring_follow_signer(struct keyring *k)
 {
 	bool by_next;
-	enum err e = keyring_fill_signer(k, &by_next);
+	enum err e = k->over ? ERR_OK : keyring_fill_signer(k, &by_next);
 	enum err dropped = drop_others(k);
 
 	if (!e)
@@ -299,4 +306,11 @@ enum err keyring_follow(struct keyring *k)
 	enum err e = keyring_follow_database(k);
 
 	return e ? e : keyring_follow_signer(k);
+}
+
+enum err keyring_begin(struct keyring *k)
+{
+	enum err e = k->stale ? keyring_follow(k) : ERR_OK;
+
+	return e || !k->over ? e : ERR_UNAVAILABLE;
 }

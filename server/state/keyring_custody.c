@@ -76,13 +76,12 @@ static enum err step_rewrap(struct lane_ctx *ctx, void *arg)
 
 static enum err rewrap(struct resealing *r)
 {
-	struct keyring *k = r->act.k;
 	enum err e = prepare(r);
 
 	if (!e)
 		e = FAILPOINT("key.rewrap.prepared");
 	if (!e)
-		e = k->store.write(k->store.arg, step_rewrap, r);
+		e = act_write(&r->act, step_rewrap);
 	if (!e)
 		e = FAILPOINT("key.rewrap.committed");
 	return e ? e : adopt(r);
@@ -94,6 +93,11 @@ enum err keyring_rewrap(struct keyring *k, const struct audit_row *audit, size_t
 	enum err e;
 
 	keyring_turn_take(k);
+	e = keyring_begin(k);
+	if (e) {
+		keyring_turn_end(k);
+		return e;
+	}
 	e = act_init(&r.act, k);
 	r.act.audit = audit;
 	if (!e)
@@ -189,9 +193,33 @@ static void drop_all(struct keyring *k)
 	}
 }
 
-static enum err revoke_all(struct resealing *r)
+/* It is durable. What fails from here on is made good by the next start, or asked for again. */
+static enum err end_all(struct resealing *r)
 {
 	struct keyring *k = r->act.k;
+	enum err e = FAILPOINT("key.revoke_all.committed");
+
+	if (e) {
+		k->stale = true;
+		return e;
+	}
+	k->over = true;
+	drop_all(k);
+	if (act_publish(&r->act))
+		k->stale = true;
+	return k->custody.commit(k->custody.arg);
+}
+
+/* A try before this one was durable and not ended. ERR_NOT_FOUND: it was only not told. */
+static enum err end_again(struct keyring *k)
+{
+	enum err e = k->custody.commit(k->custody.arg);
+
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+static enum err revoke_all(struct resealing *r)
+{
 	enum err e = prepare(r);
 
 	if (!e)
@@ -199,13 +227,8 @@ static enum err revoke_all(struct resealing *r)
 	if (!e)
 		e = list_all(&r->act);
 	if (!e)
-		e = k->store.write(k->store.arg, step_revoke_all, r);
-	if (!e)
-		e = FAILPOINT("key.revoke_all.committed");
-	if (e)
-		return e;
-	drop_all(k);
-	return adopt(r);
+		e = act_write(&r->act, step_revoke_all);
+	return e ? e : end_all(r);
 }
 
 static void measure_all(const struct keyring *k, const struct act *a,
@@ -227,15 +250,17 @@ enum err keyring_revoke_all(struct keyring *k, const struct audit_row *audit,
 	enum err e;
 
 	keyring_turn_take(k);
-	/* a key that the view does not know yet must not be left out */
 	e = k->stale ? keyring_follow(k) : ERR_OK;
-	if (!e)
-		e = act_init(&r.act, k);
-	r.act.audit = audit;
-	if (!e) {
-		measure_all(k, &r.act, ret_results, ret_count);
-		e = revoke_all(&r);
+	if (e) {
+		keyring_turn_end(k);
+		return e;
 	}
+	e = act_init(&r.act, k);
+	r.act.audit = audit;
+	if (!e)
+		measure_all(k, &r.act, ret_results, ret_count);
+	if (!e)
+		e = k->over ? end_again(k) : revoke_all(&r);
 	act_done(&r.act);
 	keyring_turn_end(k);
 	return e;
@@ -396,7 +421,7 @@ enum err keyring_import(struct keyring *k, const struct key_import *in)
 	enum err e;
 
 	keyring_turn_take(k);
-	e = k->stale ? keyring_follow(k) : ERR_OK;
+	e = keyring_begin(k);
 	if (e) {
 		keyring_turn_end(k);
 		return e;

@@ -69,6 +69,7 @@ struct keyring {
 	struct keyring_served served[ALG_COUNT];
 	bool serves;			/* somebody tells which view is served */
 	int64_t judged_wall, judged_at; /* keyring_set_time; monotonic microseconds, 0: never */
+	atomic_bool over; /* every key is revoked: nothing is done any more, see keyring_is_over */
 	pthread_cond_t turn_over;
 
 	/* not guarded: of whoever has the turn */
@@ -166,6 +167,7 @@ struct act {
 	char kid[KID_MAX + 1];
 	int64_t bound, last_exp;
 	bool withdraw; /* the standby does not open */
+	int64_t newest_root;
 	const struct revocation *entry;
 	const struct key_import *import;
 	struct key_row row; /* imported */
@@ -197,6 +199,8 @@ bool keyring_set_is_full(const struct keyring_view *v);
 MUST_CHECK enum err keyring_follow(struct keyring *k);
 MUST_CHECK enum err keyring_follow_database(struct keyring *k);
 MUST_CHECK enum err keyring_follow_signer(struct keyring *k);
+/* What every act begins with: nothing is stale. ERR_UNAVAILABLE: it is over. */
+MUST_CHECK enum err keyring_begin(struct keyring *k);
 
 /* A standby for an algorithm that has none. */
 MUST_CHECK enum err keyring_insert_standby(struct keyring *k, struct fresh_key *fresh,

@@ -169,7 +169,7 @@ static bool is_ready(struct keyring *k, enum alg alg, int64_t *ret_ready_at)
 static enum err check_rotation(struct keyring *k, enum alg alg, bool force, int64_t *ret_ready_at)
 {
 	struct keyring_settings s = keyring_settings_get(k);
-	enum err e = k->stale ? keyring_follow(k) : ERR_OK;
+	enum err e = keyring_begin(k);
 
 	if (e)
 		return e;

@@ -211,7 +211,7 @@ static unsigned first_round(struct visit *v)
 		return 0;
 	v->tried = true;
 	v->first = make_ready(k);
-	return v->first ? 0 : do_due(v);
+	return v->first || k->over ? 0 : do_due(v);
 }
 
 /* The turn is free: an act by hand may come between, so what is due is asked again. */
@@ -243,7 +243,7 @@ enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed)
 	keyring_turn_end(k);
 	make_wanted(&v, wanted);
 	keyring_turn_take(k);
-	if (wanted && !k->stale)
+	if (wanted && !k->stale && !k->over)
 		do_due(&v);
 	if (v.tried)
 		k->retry_at = v.first ? k->env->monotonic(k->env) + RETRY_US : 0;
