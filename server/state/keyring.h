@@ -177,7 +177,9 @@ MUST_CHECK enum err keyring_import_key(struct keyring *k,
 /* A key of a former server. Retiring: `public_key` verifies until `tokens_until`. Active: the box
  * holds its private half, it signs from the next request, and the key that signed until now
  * retires: its tokens' verifiers know it already. ERR_CONFLICT: the kid is taken; ERR_BUSY: the set
- * is full; ERR_FORBIDDEN: the kid was revoked; else as signer_import. */
+ * is full; ERR_FORBIDDEN: the kid was revoked; ERR_SYNTAX: a kid that is not 1 to KID_MAX visible
+ * ASCII characters, or a public key that is none, or not of this kid and algorithm; else as
+ * signer_import. */
 struct key_import {
 	enum alg alg;
 	struct str kid;
@@ -188,8 +190,8 @@ struct key_import {
 	const struct audit_row *audit;
 };
 MUST_CHECK enum err keyring_import(struct keyring *k, const struct key_import *in);
-/* Opens the standby of `alg` in the signer, signs with it, and forgets it: will it work when its
- * turn comes? ERR_NOT_FOUND: there is none. */
+/* Opens the standby of `alg` in the signer, as the database holds it now, signs with it, and
+ * forgets it: will it work when its turn comes? ERR_NOT_FOUND: there is none. */
 MUST_CHECK enum err keyring_rehearse(struct keyring *k, enum alg alg);
 
 /* ---- what was issued ---- */

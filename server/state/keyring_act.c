@@ -46,6 +46,11 @@ enum err act_write(struct act *a, enum err (*step)(struct lane_ctx *, void *))
 	return e;
 }
 
+enum err act_read(struct act *a)
+{
+	return act_write(a, step_follow);
+}
+
 /* ---- beginning and ending an act ---- */
 
 enum err act_init(struct act *a, struct keyring *k)
@@ -259,7 +264,7 @@ enum err keyring_follow_database(struct keyring *k)
 	enum err e = act_init(&a, k);
 
 	if (!e)
-		e = act_write(&a, step_follow);
+		e = act_read(&a);
 	if (!e && a.newest_root > k->roots[k->root_count - 1].version)
 		k->over = true;
 	if (!e)

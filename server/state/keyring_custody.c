@@ -341,11 +341,22 @@ static enum err switch_to_import(struct act *a)
 	return signer_activate(a->k->control, a->import->kid, a->bound, &reported);
 }
 
+/* A row that cannot be shown would be durable before that is noticed, and stop every start. */
+static enum err check_public(const struct act *a)
+{
+	enum err e = key_row_check(&a->row);
+
+	return e == ERR_CORRUPT ? ERR_SYNTAX : e;
+}
+
 static enum err put_import(struct act *a)
 {
 	enum err e, switched;
 
 	fill_import(a);
+	e = check_public(a);
+	if (e)
+		return e;
 	a->active = a->import->state == KEY_ACTIVE ? keyring_key_in(a->k, a->alg, KEY_ACTIVE)
 						   : NULL;
 	e = open_import(a);
@@ -363,12 +374,20 @@ static enum err put_import(struct act *a)
 	return switched ? switched : e;
 }
 
+/* As the signer takes it; and no kid may break the list of revoked ones. */
+static bool is_kid(struct str kid)
+{
+	return kid.n > 0 && kid.n <= KID_MAX && str_is_vschar(kid) && !memchr(kid.p, ' ', kid.n);
+}
+
 static enum err may_come(const struct act *a)
 {
 	const struct keyring_key *known = keyring_key_named(a->k, a->import->kid);
 	struct buf list;
 	enum err e = ERR_OK;
 
+	if (!is_kid(a->import->kid))
+		return ERR_SYNTAX;
 	if (keyring_set_is_full(a->k->view))
 		return ERR_BUSY;
 	if (known)
@@ -439,15 +458,29 @@ enum err keyring_import(struct keyring *k, const struct key_import *in)
 
 /* ---- rehearsal ---- */
 
+static enum err probe_standby(const struct act *a, enum alg alg)
+{
+	for (size_t i = 0; i < a->rows.count; i++) {
+		const struct key_row *row = &a->rows.rows[i];
+
+		if (row->info.alg == alg && row->info.state == KEY_STANDBY)
+			return signer_probe(a->k->control, &row->info, row->sealed);
+	}
+	return ERR_NOT_FOUND;
+}
+
 enum err keyring_rehearse(struct keyring *k, enum alg alg)
 {
-	const struct keyring_key *standby;
-	enum err e = ERR_NOT_FOUND;
+	struct act a;
+	enum err e;
 
 	keyring_turn_take(k);
-	standby = keyring_key_in(k, alg, KEY_STANDBY);
-	if (standby)
-		e = signer_probe(k->control, &standby->info, standby->sealed);
+	e = act_init(&a, k);
+	if (!e)
+		e = act_read(&a);
+	if (!e)
+		e = probe_standby(&a, alg);
+	act_done(&a);
 	keyring_turn_end(k);
 	return e;
 }

@@ -104,6 +104,10 @@ void key_rows_done(struct key_rows *r);
 /* May be run again: forgets what it read before. */
 MUST_CHECK enum err key_rows_read(struct db *db, struct key_rows *r);
 
+/* Can the row of a published key be shown? ERR_CORRUPT: its text is no public key, or of another
+ * kid or algorithm. */
+MUST_CHECK enum err key_row_check(const struct key_row *row);
+
 /* Takes the rows' arena, also when it fails. */
 MUST_CHECK enum err keyring_view_new(struct key_rows *rows, enum alg default_alg, int64_t now,
 				     struct keyring_view **ret_view);
@@ -180,6 +184,8 @@ void act_done(struct act *a);
 MUST_CHECK enum err act_write(struct act *a, enum err (*step)(struct lane_ctx *, void *));
 /* The end of every step: the audit row, and the keys as they are now. */
 enum err act_conclude(struct lane_ctx *ctx, struct act *a, enum err e);
+/* The keys as the database has them now, past the view. */
+MUST_CHECK enum err act_read(struct act *a);
 /* The rows become the view; an act publishes once, at its end. */
 MUST_CHECK enum err act_publish(struct act *a);
 struct audit_row act_system_row(const struct act *a, struct str event, struct str target);

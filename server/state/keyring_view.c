@@ -51,6 +51,16 @@ static enum err parse_public(const struct key_row *row, struct jwk **ret_key)
 	return ERR_CORRUPT;
 }
 
+enum err key_row_check(const struct key_row *row)
+{
+	struct jwk *key;
+	enum err e = parse_public(row, &key);
+
+	if (!e)
+		jwk_free(key);
+	return e;
+}
+
 static enum err add_key(struct keyring_view *v, const struct key_row *row)
 {
 	struct keyring_key *key = &v->keys[v->count];

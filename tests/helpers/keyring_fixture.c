@@ -30,15 +30,24 @@ static enum err in_transaction(enum err (*run)(struct lane_ctx *, void *), void 
 	return e;
 }
 
-static enum err step(void *arg, enum err (*run)(struct lane_ctx *, void *), void *run_arg)
+static enum err run_in_mood(enum err (*run)(struct lane_ctx *, void *), void *arg)
 {
 	enum err e;
 
-	(void)arg;
 	if (o.mood == STORE_REFUSES)
 		return ERR_FULL;
-	e = in_transaction(run, run_arg);
+	e = in_transaction(run, arg);
 	return e || o.mood == STORE_WORKS ? e : ERR_UNAVAILABLE;
+}
+
+static enum err step(void *arg, enum err (*run)(struct lane_ctx *, void *), void *run_arg)
+{
+	enum err e = run_in_mood(run, run_arg);
+
+	(void)arg;
+	if (o.after_step)
+		o.after_step();
+	return e;
 }
 
 static const struct keyring_store steps = { .write = step, .read = step };

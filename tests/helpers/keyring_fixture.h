@@ -32,6 +32,7 @@ struct keyring_fixture {
 	struct arena *arena;
 	struct buf token;
 	enum store_mood mood;
+	void (*after_step)(void); /* of the store; NULL */
 };
 extern struct keyring_fixture o;
 
