@@ -18,10 +18,17 @@
 #include "base/secret.h"
 #include "keys/plan.h"
 
+/* Builds with a sanitizer take several times as long for everything, a signature included. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SIGNER_SLOWNESS 6
+#else
+#define SIGNER_SLOWNESS 1
+#endif
+
 enum {
 	SIGNER_FRAME_MAX = 12288,
 	SIGNER_CHANNELS_MAX = 64, /* workers */
-	SIGNER_TIMEOUT_MS = 50,
+	SIGNER_TIMEOUT_MS = 50 * SIGNER_SLOWNESS,
 	SIGNER_CONTROL_TIMEOUT_MS = 10000,
 	SIGNER_PING_TIMEOUT_MS = 700, /* a hung one is seen in under two seconds */
 	SIGNER_CLOCK_SLACK = 60,      /* seconds an iat may be off the signer's own clock */

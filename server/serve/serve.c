@@ -271,13 +271,13 @@ static const char *config_file(const struct serving *s, char text[PATH_MAX])
 }
 
 /* As curl and OpenSSL know it. */
-static const char *environment(const char *const *environ, const char *name)
+static const char *environment(const char *const *row, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (; environ && *environ; environ++) {
-		if (strncmp(*environ, name, n) == 0 && (*environ)[n] == '=' && (*environ)[n + 1])
-			return *environ + n + 1;
+	for (; row && *row; row++) {
+		if (strncmp(*row, name, n) == 0 && (*row)[n] == '=' && (*row)[n + 1])
+			return *row + n + 1;
 	}
 	return NULL;
 }
