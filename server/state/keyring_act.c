@@ -71,8 +71,10 @@ void act_done(struct act *a)
 enum err act_publish(struct act *a)
 {
 	struct keyring_view *v;
-	enum err e = keyring_view_new(&a->rows, a->settings.default_alg, a->now, &v);
+	enum err e = a->rows.err;
 
+	if (!e)
+		e = keyring_view_new(&a->rows, a->settings.default_alg, a->now, &v);
 	if (e) {
 		a->k->stale = true;
 		return e;
@@ -184,8 +186,10 @@ static enum err make(struct keyring *k, enum alg alg, bool in_turn, struct fresh
 {
 	bool begin = true;
 	const int64_t give_up = k->env->monotonic(k->env) + GENERATE_MAX_US;
-	enum err e = arena_new(FRESH_ARENA_MAX, &f->arena);
+	enum err e;
 
+	*f = (struct fresh_key){ .arena = NULL };
+	e = arena_new(FRESH_ARENA_MAX, &f->arena);
 	while (!e) {
 		if (!in_turn)
 			keyring_turn_take(k);

@@ -98,6 +98,7 @@ struct key_rows {
 	struct arena *arena;
 	struct key_row *rows;
 	size_t count;
+	enum err err; /* of the last reading: there are no rows to go by */
 };
 MUST_CHECK enum err key_rows_new(struct key_rows *ret_rows);
 void key_rows_done(struct key_rows *r);

@@ -23,7 +23,8 @@ enum err key_rows_read(struct db *db, struct key_rows *r)
 	arena_reset(r->arena);
 	r->rows = NULL;
 	r->count = 0;
-	return store_keys(db, r->arena, &r->rows, &r->count);
+	r->err = store_keys(db, r->arena, &r->rows, &r->count);
+	return r->err;
 }
 
 static bool has_public_half(const struct key_info *info)
@@ -36,12 +37,13 @@ static enum err parse_public(const struct key_row *row, struct jwk **ret_key)
 	struct json *object;
 	enum err e = json_parse(row->public_jwk, PUBLIC_JWK_MAX, &object);
 
+	if (!e) {
+		e = jwk_from_json(object, ret_key);
+		json_free(object);
+	}
+	/* what OpenSSL cannot do, for want of memory too, says nothing about the row */
 	if (e)
-		return e == ERR_NOMEM ? e : ERR_CORRUPT;
-	e = jwk_from_json(object, ret_key);
-	json_free(object);
-	if (e)
-		return e == ERR_NOMEM ? e : ERR_CORRUPT;
+		return e == ERR_NOMEM || e == ERR_CRYPTO ? e : ERR_CORRUPT;
 	/* rows that were exchanged or edited: the kid that signs must be the key that is published
 	 */
 	if (str_equal_z(jwk_kid(*ret_key), row->info.kid) && jwk_alg(*ret_key) == row->info.alg)

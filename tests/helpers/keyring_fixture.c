@@ -21,8 +21,9 @@ static enum err in_transaction(enum err (*run)(struct lane_ctx *, void *), void 
 	if (!e && o.mood == STORE_WORKS && db_in_transaction(o.store.db)) {
 		/* as after a batch that had to be run again */
 		db_rollback(o.store.db);
-		OK(db_begin(o.store.db));
-		e = run(&ctx, arg);
+		e = db_begin(o.store.db);
+		if (!e)
+			e = run(&ctx, arg);
 	}
 	if (!e)
 		return db_commit(o.store.db);
@@ -161,7 +162,8 @@ struct key_info stored(const char *kid)
 	struct key_row *rows;
 	size_t count;
 
-	OK(store_keys(o.store.db, o.store.arena, &rows, &count));
+	arena_reset(o.arena);
+	OK(store_keys(o.store.db, o.arena, &rows, &count));
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(rows[i].info.kid, kid) == 0)
 			return rows[i].info;

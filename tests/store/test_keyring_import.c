@@ -220,7 +220,7 @@ START_TEST(what_could_not_be_published_is_not_written_down)
 		RETIRED_JWK("another"),
 		"{\"kty\":\"EC\",\"kid\":\"" KID "\"}",
 	};
-	char longest[KID_MAX + 2];
+	char longest[4 * KID_MAX];
 
 	for (size_t i = 0; i < COUNT(jwks); i++)
 		ck_assert_int_eq(import_retiring(KID, jwks[i], now() + DAY), ERR_SYNTAX);
@@ -228,6 +228,7 @@ START_TEST(what_could_not_be_published_is_not_written_down)
 	longest[sizeof(longest) - 1] = '\0';
 	ck_assert_int_eq(import_retiring(longest, RETIRED_JWK(KID), now() + DAY), ERR_SYNTAX);
 	ck_assert_int_eq(import_retiring("", RETIRED_JWK(""), now() + DAY), ERR_SYNTAX);
+	ck_assert_int_eq(import_retiring("a b", RETIRED_JWK("a b"), now() + DAY), ERR_SYNTAX);
 	ck_assert_int_eq(import_active("a b", 0), ERR_SYNTAX);
 	ck_assert_int_eq(import_active("", 0), ERR_SYNTAX);
 	ck_assert_int_eq(import_active(longest, 0), ERR_SYNTAX);
