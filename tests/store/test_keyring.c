@@ -277,18 +277,10 @@ int main(void)
 		no_last_expiry_is_later_than_the_bound,
 		a_new_signer_forgets_what_was_signed_and_the_plan_does_not,
 	};
-	Suite *s = suite_create("keyring");
 	TCase *tc = tcase_create("keyring");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("keyring", tc);
 }

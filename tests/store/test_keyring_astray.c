@@ -218,18 +218,10 @@ int main(void)
 		a_view_that_a_refused_act_left_is_told_of,
 		a_signer_that_is_busy_for_ever_is_not_waited_for_as_long,
 	};
-	Suite *s = suite_create("keyring astray");
 	TCase *tc = tcase_create("keyring astray");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("keyring astray", tc);
 }

@@ -237,17 +237,9 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
-	Suite *s = suite_create("keyring cut off");
 	TCase *tc = tcase_create("keyring cut off");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
 	add_tests(tc);
-	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("keyring cut off", tc);
 }

@@ -419,17 +419,9 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
-	Suite *s = suite_create("keyring emergency");
 	TCase *tc = tcase_create("keyring emergency");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
 	add_tests(tc);
-	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("keyring emergency", tc);
 }

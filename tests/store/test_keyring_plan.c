@@ -474,18 +474,10 @@ int main(void)
 		a_crash_at_any_step_of_a_rotation_leaves_a_healthy_set,
 #endif
 	};
-	Suite *s = suite_create("keyring plan");
 	TCase *tc = tcase_create("keyring plan");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("keyring plan", tc);
 }

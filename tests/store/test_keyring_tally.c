@@ -333,18 +333,10 @@ int main(void)
 		a_lost_answer_takes_the_key_from_the_signer_too,
 		an_algorithm_that_comes_back_is_published_before_it_signs,
 	};
-	Suite *s = suite_create("keyring tally");
 	TCase *tc = tcase_create("keyring tally");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, keyring_up, keyring_down);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("keyring tally", tc);
 }

@@ -7,22 +7,29 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static inline int suite_run(const char *name, const TTest *const *tests, size_t count)
+/* Runs a case that has its tests; the case's name is the suite's. */
+static inline int suite_run_case(const char *name, TCase *tests)
 {
 	Suite *suite = suite_create(name);
-	TCase *all = tcase_create(name);
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(all, 120); /* valgrind on a busy machine */
-	for (size_t i = 0; i < count; i++)
-		tcase_add_test(all, tests[i]);
-	suite_add_tcase(suite, all);
+	tcase_set_timeout(tests, 120); /* valgrind on a busy machine */
+	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static inline int suite_run(const char *name, const TTest *const *tests, size_t count)
+{
+	TCase *all = tcase_create(name);
+
+	for (size_t i = 0; i < count; i++)
+		tcase_add_test(all, tests[i]);
+	return suite_run_case(name, all);
 }
 
 #endif
