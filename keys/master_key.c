@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "keys/durable.h"
+
 enum {
 	OURS_MODE_MAX = 0600,
 	OPERATORS_MODE_BAD = 0037, /* group may read, no more; the world nothing */
@@ -137,26 +139,6 @@ static enum err write_durably(const char *path, const struct secret *key)
 	return e;
 }
 
-static enum err sync_folder_of(const char *path)
-{
-	char folder[PATH_MAX] = ".";
-	const char *slash = strrchr(path, '/');
-	size_t n = slash ? (size_t)(slash - path) : 0;
-	int fd;
-	enum err e;
-
-	if (slash) {
-		memcpy(folder, path, n ? n : 1);
-		folder[n ? n : 1] = '\0';
-	}
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return ERR_IO;
-	e = fsync(fd) ? err_of_errno() : ERR_OK;
-	close(fd);
-	return e;
-}
-
 /* link() and not rename(): it refuses to replace a key that somebody made in the meantime. */
 enum err master_key_create(const char *path, const struct secret *key)
 {
@@ -172,5 +154,5 @@ enum err master_key_create(const char *path, const struct secret *key)
 	if (!e && link(draft, path))
 		e = err_of_errno();
 	unlink(draft);
-	return e ? e : sync_folder_of(path);
+	return e ? e : durable_folder_of(path);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "keys/durable.h"
 #include "keys/seal.h"
 
 enum broker_op {
@@ -213,24 +214,11 @@ static enum err serve_master_prepare(struct broker_desk *d, int *ret_fd)
 }
 
 /* The rename counts when the folder says so after a power cut. */
-static enum err sync_folder_of(const char *path)
+static enum err sync_master(const struct broker_desk *d)
 {
-	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	size_t n = slash ? (size_t)(slash - path) : 0;
-	int fd, failed;
 	enum err e = FAILPOINT("master.sync");
 
-	if (e || n >= sizeof(folder))
-		return e ? e : ERR_LIMIT;
-	memcpy(folder, path, n);
-	folder[n] = '\0';
-	fd = open(n ? folder : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return ERR_IO;
-	failed = fsync(fd);
-	close(fd);
-	return failed ? ERR_IO : ERR_OK;
+	return e ? e : durable_folder_of(d->master_file);
 }
 
 static enum err move_next(const struct broker_desk *d)
@@ -262,7 +250,7 @@ static enum err serve_master_commit(struct broker_desk *d, int *ret_fd)
 	/* a signer that does not answer is replaced by one that starts with these */
 	if (signer_master_commit(&d->signer))
 		d->signer_astray = true;
-	return d->master_ours ? sync_folder_of(d->master_file) : ERR_OK;
+	return d->master_ours ? sync_master(d) : ERR_OK;
 }
 
 static enum err serve_fetch(struct broker_desk *d, int *ret_fd)

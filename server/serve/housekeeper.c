@@ -8,7 +8,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "server/request/audit.h"
 #include "server/serve/supervisor.h"
 
 enum { TICK_MS = 1000, MINUTE = 60, PURGE_ROWS = 500 };
@@ -26,34 +25,6 @@ static int64_t wall(const struct housekeeper *h)
 static void complain(struct housekeeper *h, const char *msg, enum err e)
 {
 	log_say(h->office->app.log, LOG_ERROR, msg, "error", err_name(e));
-}
-
-/* ---- audit rows of our own ---- */
-
-static enum err put_row(struct lane_ctx *ctx, void *arg)
-{
-	return store_audit(ctx->db, arg);
-}
-
-static void record(struct housekeeper *h, enum audit_event event, const char *outcome,
-		   const char *reason)
-{
-	struct audit_row r = {
-		.at = wall(h),
-		.event = str_z(audit_name(event)),
-		.outcome = str_z(outcome),
-		.actor = STR("system"),
-		.reason = str_z(reason),
-		.count = 1,
-	};
-	enum err e = office_write(h->office, put_row, &r);
-
-	if (!e) {
-		count_audit_event(h->metrics, event, AUDIT_OK);
-		return;
-	}
-	count_audit_error(h->metrics, event);
-	complain(h, "audit row could not be written", e);
 }
 
 /* ---- duties ---- */
@@ -300,7 +271,7 @@ static void hang_up(struct housekeeper *h)
 	}
 	atomic_store(&app->config_reloaded_at, wall(h));
 	log_say(app->log, LOG_INFO, "configuration reloaded", NULL, NULL);
-	record(h, AUDIT_CONFIG_RELOAD, "ok", NULL);
+	office_record(h->office, h->metrics, AUDIT_CONFIG_RELOAD, NULL);
 }
 
 /* ---- waking ---- */
@@ -349,7 +320,7 @@ void housekeeper_run(struct housekeeper *h)
 {
 	bool go_on = true;
 
-	record(h, AUDIT_SERVER_START, "ok", NULL);
+	office_record(h->office, h->metrics, AUDIT_SERVER_START, NULL);
 	while (go_on && !atomic_load(&h->office->wishes.restart)) {
 		struct pollfd fds[] = { { h->signals, POLLIN, 0 },
 					{ h->supervisor, POLLIN, 0 },
@@ -375,6 +346,6 @@ void housekeeper_finish(struct housekeeper *h)
 	flush_consumers(h);
 	flush_refusals(h, true);
 	key_duties_minute(h->keys);
-	record(h, AUDIT_SERVER_STOP, "ok", NULL);
+	office_record(h->office, h->metrics, AUDIT_SERVER_STOP, NULL);
 	log_say(h->office->app.log, LOG_INFO, "stopped", NULL, NULL);
 }

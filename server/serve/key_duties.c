@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "server/request/audit.h"
 #include "server/serve/prober.h"
 #include "server/state/clockwatch.h"
 
@@ -33,33 +32,6 @@ static void complain(struct key_duties *d, const char *msg, enum err e)
 	log_say(d->office->app.log, LOG_ERROR, msg, "error", err_name(e));
 }
 
-/* ---- audit rows ---- */
-
-static enum err put_row(struct lane_ctx *ctx, void *arg)
-{
-	return store_audit(ctx->db, arg);
-}
-
-static void record(struct key_duties *d, enum audit_event event, const char *reason)
-{
-	struct audit_row r = {
-		.at = wall(d),
-		.event = str_z(audit_name(event)),
-		.outcome = STR("ok"),
-		.actor = STR("system"),
-		.reason = str_z(reason),
-		.count = 1,
-	};
-	enum err e = office_write(d->office, put_row, &r);
-
-	if (e) {
-		count_audit_error(d->metrics, event);
-		complain(d, "audit row could not be written", e);
-		return;
-	}
-	count_audit_event(d->metrics, event, AUDIT_OK);
-}
-
 /* ---- the clock (security F7, F8) ---- */
 
 static void alarm_about(struct key_duties *d, enum clock_jump jump)
@@ -71,11 +43,10 @@ static void alarm_about(struct key_duties *d, enum clock_jump jump)
 	if (jump == CLOCK_GOES_WELL)
 		return;
 	log_say(d->office->app.log, LOG_ERROR,
-		"clock in doubt: deletes and rotations pause until it has gone well for ten "
-		"minutes "
-		"or `chancery key resume` vouches for it",
+		"clock in doubt: deletes and rotations pause until it has gone well for "
+		"ten minutes or `chancery key resume` vouches for it",
 		"reason", what);
-	record(d, AUDIT_CLOCK_JUMP, what);
+	office_record(d->office, d->metrics, AUDIT_CLOCK_JUMP, what);
 }
 
 static void watch_clock(struct key_duties *d)
@@ -98,7 +69,8 @@ static enum err write_wall(struct lane_ctx *ctx, void *arg)
 	return store_meta_put_i64(ctx->db, meta_wall, *(const int64_t *)arg);
 }
 
-/* While it is in doubt the last good one stays, so that a restart does not end the doubt. */
+/* While it is in doubt the last good one stays: after a restart a jump of more than
+ * CLOCKWATCH_GAP, or back, is doubted again. */
 void key_duties_minute(struct key_duties *d)
 {
 	int64_t now = key_duties_now(d);

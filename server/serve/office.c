@@ -79,6 +79,32 @@ enum err office_write(struct office *o, enum err (*run)(struct lane_ctx *, void 
 	return write_step(o, run, arg);
 }
 
+static enum err put_row(struct lane_ctx *ctx, void *arg)
+{
+	return store_audit(ctx->db, arg);
+}
+
+void office_record(struct office *o, struct metrics_shard *metrics, enum audit_event event,
+		   const char *reason)
+{
+	struct audit_row r = {
+		.at = o->env.now(&o->env),
+		.event = str_z(audit_name(event)),
+		.outcome = STR("ok"),
+		.actor = STR("system"),
+		.reason = str_z(reason),
+		.count = 1,
+	};
+	enum err e = office_write(o, put_row, &r);
+
+	if (!e) {
+		count_audit_event(metrics, event, AUDIT_OK);
+		return;
+	}
+	count_audit_error(metrics, event);
+	log_say(o->app.log, LOG_ERROR, "audit row could not be written", "error", err_name(e));
+}
+
 /* ---- opening, step by step ---- */
 
 static enum err say(struct config_fault *fault, enum err e, const char *text)

@@ -4,6 +4,7 @@
 #define CHANCERY_SERVER_OFFICE_H
 
 #include "server/request/app.h"
+#include "server/request/audit.h"
 #include "server/serve/broker.h"
 
 enum { OFFICE_PATH_MAX = 4096 };
@@ -50,5 +51,9 @@ void office_close(struct office *o);
 /* One store step through the writer, waited for; for threads that may wait. */
 MUST_CHECK enum err office_write(struct office *o, enum err (*run)(struct lane_ctx *, void *),
 				 void *arg);
+/* An audit row about ourselves, waited for and counted in the thread's shard (may be NULL); one
+ * that cannot be written is logged. `reason`: NULL, or a constant. */
+void office_record(struct office *o, struct metrics_shard *metrics, enum audit_event event,
+		   const char *reason);
 
 #endif

@@ -247,7 +247,7 @@ enum err keyring_keep_root(struct keyring *k, int64_t version, struct str sealed
 	return ERR_OK;
 }
 
-static enum err load_roots(struct keyring *k, bool *ret_by_next)
+enum err keyring_load_roots(struct keyring *k, bool *ret_by_next)
 {
 	enum err e = ERR_OK;
 
@@ -269,7 +269,7 @@ static enum err load_roots(struct keyring *k, bool *ret_by_next)
 enum err keyring_fill_signer(struct keyring *k, bool *ret_by_next)
 {
 	struct keyring_settings s = keyring_settings_get(k);
-	enum err e = load_roots(k, ret_by_next);
+	enum err e = keyring_load_roots(k, ret_by_next);
 
 	if (!e)
 		e = signer_policy(k->control, str_z(s.issuer), s.policy.longest_ttl, s.max_rate);

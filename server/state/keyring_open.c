@@ -180,18 +180,12 @@ static bool is_new_root(const struct keyring *k, const struct key_rows *rows)
 static enum err follow_root(struct opening *o)
 {
 	struct keyring *k = o->k;
-	struct buf unused;
-	bool by_next;
-	enum err e = ERR_OK;
+	bool by_next; /* filling the signer finds out again */
+	enum err e;
 
 	if (!is_new_root(k, &o->rows))
 		return ERR_OK;
-	buf_init(&unused, NULL, ROOT_SEALED_MAX);
-	for (size_t i = 0; i < k->root_count && !e; i++)
-		e = signer_root(k->control, k->roots[i].version,
-				str_n(k->roots[i].sealed, k->roots[i].sealed_len), &unused,
-				&by_next);
-	buf_done(&unused);
+	e = keyring_load_roots(k, &by_next);
 	return e ? e : make_first(k, KEY_ORIGIN_EMERGENCY, &o->rows);
 }
 

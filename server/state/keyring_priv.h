@@ -131,6 +131,8 @@ void key_tallies_attach(struct key_tallies *t, struct keyring_view *v);
 /* Roots, policy and active keys into the signer; harmless when they are there already.
  * *ret_by_next: the roots are sealed under the next master key. */
 MUST_CHECK enum err keyring_fill_signer(struct keyring *k, bool *ret_by_next);
+/* The first part of it. */
+MUST_CHECK enum err keyring_load_roots(struct keyring *k, bool *ret_by_next);
 MUST_CHECK enum err keyring_keep_root(struct keyring *k, int64_t version, struct str sealed);
 
 /* A key pair made by the signer, before anybody has the turn: RSA takes a second, and an emergency

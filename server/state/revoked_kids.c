@@ -9,31 +9,13 @@
 
 #include "base/fault.h"
 #include "base/limits.h"
+#include "keys/durable.h"
 
-enum { FOLDER_MAX = 4096, LINE_MAX_LEN = KID_MAX + 32 };
+enum { LINE_MAX_LEN = KID_MAX + 32 };
 
 static enum err error_of(int error)
 {
 	return error == ENOSPC || error == EDQUOT ? ERR_FULL : ERR_IO;
-}
-
-static enum err sync_folder(const char *path)
-{
-	char folder[FOLDER_MAX];
-	const char *slash = strrchr(path, '/');
-	size_t n = slash ? (size_t)(slash - path) : 0;
-	bool good;
-	int fd;
-
-	if (n == 0 || n >= sizeof(folder))
-		return ERR_IO;
-	memcpy(folder, path, n);
-	folder[n] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	good = fd >= 0 && fsync(fd) == 0;
-	if (fd >= 0)
-		close(fd);
-	return good ? ERR_OK : ERR_IO;
 }
 
 /* The whole line or nothing: half a line that got its end later could name a kid that was never
@@ -79,6 +61,8 @@ enum err revoked_kids_add(const char *path, struct str kid, int64_t now)
 	enum err e = FAILPOINT("revoked_kids.write");
 	int fd;
 
+	if (!e && !strchr(path, '/'))
+		e = ERR_IO; /* whichever folder we happen to be in is not the database's */
 	if (e)
 		return e;
 	buf_init(&text, NULL, LINE_MAX_LEN);
@@ -91,7 +75,7 @@ enum err revoked_kids_add(const char *path, struct str kid, int64_t now)
 	if (!e)
 		e = write_line(fd, line);
 	if (!e)
-		e = sync_folder(path);
+		e = durable_folder_of(path);
 	if (fd >= 0)
 		close(fd);
 	buf_done(&text);

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "keys/durable.h"
+
 /* SQLite would make it with the umask's rights; log and index inherit the file's. Closing a
  * descriptor drops every POSIX lock this process has on the file, therefore only a file nobody had
  * open before. */
@@ -38,26 +40,14 @@ static enum err copy_pages(struct db *db, const char *to)
 	return rc == SQLITE_DONE ? ERR_OK : rc == SQLITE_OK ? ERR_BUSY : db_sqlite_err(rc);
 }
 
-static enum err sync_path(const char *path, int flags)
+static enum err sync_file(const char *path)
 {
-	int fd = open(path, flags | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int rc = fd < 0 ? -1 : fsync(fd);
 
 	if (fd >= 0)
 		close(fd);
 	return rc ? ERR_IO : ERR_OK;
-}
-
-static enum err sync_folder(const char *path)
-{
-	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int n = snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
-			 slash ? path : ".");
-
-	if (n < 0 || (size_t)n >= sizeof(folder))
-		return ERR_LIMIT;
-	return sync_path(n ? folder : "/", O_RDONLY | O_DIRECTORY);
 }
 
 enum err db_copy(struct db *db, const char *to)
@@ -74,11 +64,11 @@ enum err db_copy(struct db *db, const char *to)
 	if (!e)
 		e = copy_pages(db, part);
 	if (!e)
-		e = sync_path(part, O_RDONLY);
+		e = sync_file(part);
 	if (!e && rename(part, to) != 0)
 		e = ERR_IO;
 	if (!e)
-		return sync_folder(to);
+		return durable_folder_of(to);
 	unlink(part);
 	return e;
 }
