@@ -157,11 +157,9 @@ enum err admin_check_alg(const struct config *config, struct str name, enum alg 
 		*ret_alg = ALG_UNKNOWN;
 		return ERR_OK;
 	}
-	for (size_t i = 0; alg && i < config->keys.alg_count; i++) {
-		if (config->keys.algs[i] == alg) {
-			*ret_alg = alg;
-			return ERR_OK;
-		}
+	if (alg && config_has_alg(config, alg)) {
+		*ret_alg = alg;
+		return ERR_OK;
 	}
 	return admin_unprocessable(fault, "/alg", "must be one of the algorithms in keys.algs");
 }

@@ -107,6 +107,8 @@ MUST_CHECK enum err config_check_serve(const struct config *c, struct config_fau
  * equal; the fault names the first that is not. */
 MUST_CHECK enum err config_check_reload(const struct config *now, const struct config *next,
 					struct config_fault *ret_fault);
+/* Is it one of keys.algs? */
+bool config_has_alg(const struct config *c, enum alg alg);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 #define config_free config_unref

@@ -184,12 +184,19 @@ static enum err logins_outlive_their_tokens(const struct config *c, struct confi
 	return ERR_OK;
 }
 
-static enum err default_alg_has_keys(const struct config *c, struct config_fault *fault)
+bool config_has_alg(const struct config *c, enum alg alg)
 {
 	for (size_t i = 0; i < c->keys.alg_count; i++) {
-		if (c->keys.algs[i] == c->tokens.alg)
-			return ERR_OK;
+		if (c->keys.algs[i] == alg)
+			return true;
 	}
+	return false;
+}
+
+static enum err default_alg_has_keys(const struct config *c, struct config_fault *fault)
+{
+	if (config_has_alg(c, c->tokens.alg))
+		return ERR_OK;
 	return config_faulty(fault, "tokens.alg: %s is not among keys.algs; add it there",
 			     alg_name(c->tokens.alg));
 }

@@ -12,21 +12,12 @@ enum { EMERGENCY_RETRY = 1, WEIGHT_MAX = 1000 };
 
 /* ---- which document ---- */
 
-static bool is_configured(const struct config *c, enum alg alg)
-{
-	for (size_t i = 0; i < c->keys.alg_count; i++) {
-		if (c->keys.algs[i] == alg)
-			return true;
-	}
-	return false;
-}
-
 static bool is_offered(const struct request *rq, size_t kind)
 {
 	if (rq->snapshot->keys->documents[kind].text.p)
 		return true;
 	for (enum alg alg = ALG_ES256; alg < ALG_COUNT; alg++) {
-		if (jwks_kinds[kind].algs & 1u << alg && is_configured(rq->snapshot->config, alg))
+		if (jwks_kinds[kind].algs & 1u << alg && config_has_alg(rq->snapshot->config, alg))
 			return true;
 	}
 	return false;
