@@ -56,13 +56,19 @@ async function restart() {
 	await server.start();
 }
 
-/* After an emergency the key that took over is, for a while, younger than a cache may be; nothing else may be
- * wrong. */
-function assertRules() {
-	const done = server.cli('-o', 'json', 'key', 'lint');
-	const { ok, faults } = JSON.parse(done.stdout);
-	assert.equal(done.status, ok ? 0 : 3);
-	assert.deepEqual(faults.filter((fault) => !fault.endsWith('signs before every verifier can hold it')), []);
+/* After an emergency the key that took over is, for a while, younger than a cache may be, and a standby that the
+ * signer was too busy to make at once is made a moment later; nothing else may be wrong. */
+const allowed = (fault) => fault.endsWith('signs before every verifier can hold it');
+async function assertRules() {
+	let faults;
+	await until(() => {
+		const done = server.cli('-o', 'json', 'key', 'lint');
+		const answer = JSON.parse(done.stdout);
+		assert.equal(done.status, answer.ok ? 0 : 3);
+		faults = answer.faults.filter((fault) => !allowed(fault));
+		return !faults.some((fault) => fault.endsWith('no standby'));
+	}, 'a standby');
+	assert.deepEqual(faults, []);
 }
 
 const audit = (event) => server.json('audit', 'list').items.filter((row) => row.event === event);
@@ -99,7 +105,8 @@ test('a_revoked_active_key_ends_with_its_tokens_and_does_not_come_back', async (
 	const bad = kidOf(old), standby = kidIn('standby');
 	assert.ok(await isActive(old) && await verifies(old));
 	const database = path.join(server.data, 'db', 'chancery.db');
-	const copied = spawnSync('sqlite3', [database, `.backup '${database}.copy'`], { encoding: 'utf8' });
+	const copied = spawnSync('sqlite3', ['-cmd', '.timeout 5000', database, `.backup '${database}.copy'`],
+		{ encoding: 'utf8' });
 	assert.equal(copied.status, 0, copied.stderr);
 
 	const answer = server.json('--yes', 'key', 'revoke', bad);
@@ -112,7 +119,7 @@ test('a_revoked_active_key_ends_with_its_tokens_and_does_not_come_back', async (
 	assert.ok(await isActive(next) && await verifies(next));
 	assert.ok(!(await kids()).includes(bad));
 	assert.equal(await verifies(old), false);
-	assertRules();
+	await assertRules();
 
 	await restart();
 	assert.equal(await isActive(old), false);
@@ -127,7 +134,7 @@ test('a_revoked_active_key_ends_with_its_tokens_and_does_not_come_back', async (
 	assert.ok(!(await kids()).includes(bad));
 	assert.equal(await isActive(old), false);
 	assert.ok(await verifies(await token()));
-	assertRules();
+	await assertRules();
 });
 
 /* ---- keys of a former server ---- */
@@ -150,7 +157,7 @@ test('an_imported_pem_signs_on_under_its_kid', async () => {
 	for (const text of [before, former, next])
 		assert.ok(await verifies(text));
 	assert.ok(await isActive(before) && await isActive(next));
-	assertRules();
+	await assertRules();
 	assert.equal(audit('token.forged').length, 0);
 	await restart();
 	assert.equal(kidOf(await token()), 'former-es');
@@ -256,7 +263,7 @@ test('after_a_rewrap_everything_goes_on_and_the_old_master_key_opens_nothing', a
 	assert.ok(!fs.existsSync(`${master}.next`));
 	for (let i = 0; i < 2; i++) {
 		assert.ok(await isActive(access) && await verifies(access));
-		assertRules();
+		await assertRules();
 		assert.equal(server.json('key', 'tripwire', inFile('one.txt', access)).items[0].verdict, 'genuine');
 		await restart();
 	}
@@ -293,10 +300,10 @@ test('revoking_all_makes_everything_anew', async () => {
 	assert.equal((await server.refresh(login.refresh_token, shop)).status, 400);
 	const next = await token(); /* the client's secret is the same */
 	assert.ok(await isActive(next) && await verifies(next));
-	assertRules();
+	await assertRules();
 	assert.equal(audit('key.revoke_all').length, 1);
 	assert.equal(server.json('key', 'tripwire', inFile('old.txt', access)).items[0].verdict, 'genuine');
 	await restart();
 	assert.ok(await isActive(next));
-	assertRules();
+	await assertRules();
 });
