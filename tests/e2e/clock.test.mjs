@@ -137,7 +137,9 @@ describe('a clock that goes wrong', { concurrency: true }, () => {
 			assert.ok(open.alarms(logged).length >= 2, 'each is told');
 			await open.hasStill(had);
 			await open.resumes();
-			await open.holds(meanwhile);
+			/* what was issued an hour behind has expired long ago */
+			if (offset > 0)
+				await open.holds(meanwhile);
 		}));
 
 	/* A start purges at once, and knows only what the last run wrote down. What that was while the clock was
