@@ -6,6 +6,7 @@
  * characters out of a string when it cannot enlarge its buffer, and calls that success. A client id
  * or an audience would become another one. (It also opens /dev/urandom, which a confined process
  * does not have.) tests/fuzz/fuzz_json.c holds the two against each other. */
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -190,6 +191,19 @@ static bool skip_number(struct reader *r, bool *ret_whole)
 	return true;
 }
 
+/* The program that links libchancery may have a locale in which 1.5 is 1 (glibc has "C" ready and
+ * allocates nothing for it). */
+static enum err read_real(const char *text, double *ret_value)
+{
+	locale_t plain = newlocale(LC_ALL_MASK, "C", NULL);
+
+	if (!plain)
+		return ERR_NOMEM;
+	*ret_value = strtod_l(text, NULL, plain);
+	freelocale(plain);
+	return isfinite(*ret_value) ? ERR_OK : ERR_SYNTAX;
+}
+
 /* What neither an int64_t nor a double can hold is refused, not rounded. */
 static enum err read_number(struct reader *r, struct json *v)
 {
@@ -206,9 +220,7 @@ static enum err read_number(struct reader *r, struct json *v)
 			       : ERR_SYNTAX;
 	}
 	v->type = JSON_REAL;
-	/* the locale is always "C": nobody here calls setlocale */
-	v->is.real = strtod(start, NULL);
-	return isfinite(v->is.real) ? ERR_OK : ERR_SYNTAX;
+	return read_real(start, &v->is.real);
 }
 
 static enum err read_word(struct reader *r, struct json *v)
