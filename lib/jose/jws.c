@@ -106,18 +106,18 @@ static enum err read_header(struct arena *a, const struct json *header, struct j
 	return e;
 }
 
-enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws)
+enum err jws_parse_long(struct arena *a, struct str text, size_t max, struct jws *ret_jws)
 {
 	AUTO(json, header) = NULL;
 	struct jws jws = { .alg = ALG_UNKNOWN };
 	struct segments seg;
 	enum err e;
 
-	if (token.n > JWT_SIZE_MAX)
+	if (text.n > max)
 		return ERR_LIMIT;
-	if (token.n == 0)
+	if (text.n == 0)
 		return ERR_SYNTAX;
-	e = split(token, &seg);
+	e = split(text, &seg);
 	if (!e)
 		e = decode(a, seg.header, &jws.header);
 	if (!e)
@@ -134,6 +134,11 @@ enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws)
 	jws.signing_input = seg.signing_input;
 	*ret_jws = jws;
 	return ERR_OK;
+}
+
+enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws)
+{
+	return jws_parse_long(a, token, JWT_SIZE_MAX, ret_jws);
 }
 
 /* r and s must be in [1, n-1] (RFC 7518 3.4, CVE-2022-21449: zeros verified under any key). The

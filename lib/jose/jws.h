@@ -25,6 +25,10 @@ struct jws {
  * ERR_NOMEM. */
 MUST_CHECK enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws);
 
+/* The same for what is no token: up to `max` bytes. */
+MUST_CHECK enum err jws_parse_long(struct arena *a, struct str text, size_t max,
+				   struct jws *ret_jws);
+
 /* RFC 7515 5.2 step 8. The key's algorithm must equal the header's: ERR_UNSUPPORTED. ES256: exactly
  * 64 bytes, r and s in [1, n-1]; RS256: exactly the modulus length. ERR_BAD_SIGNATURE;
  * ERR_NOMEM or ERR_CRYPTO when nothing was learnt about the signature. */

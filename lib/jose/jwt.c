@@ -78,10 +78,10 @@ static bool read_claims(struct jwt *jwt)
 }
 
 /* RFC 9068 2.2: REQUIRED claims. An empty string says as little as none. */
-static bool is_complete(const struct jwt *jwt)
+static bool is_complete(const struct jwt *jwt, bool ids_optional)
 {
 	return jwt->iss.n && jwt->exp >= 0 && jwt->aud_count && jwt->sub.n && jwt->iat >= 0 &&
-	       jwt->jti.n && jwt->client_id.n;
+	       (ids_optional || (jwt->jti.n && jwt->client_id.n));
 }
 
 static bool has_audience(const struct jwt *jwt, struct str aud)
@@ -110,7 +110,7 @@ static enum jwt_verdict judge_time(const struct jwt *jwt, const struct jwt_expec
 static enum jwt_verdict judge(const struct jws *jws, const struct jwt *jwt,
 			      const struct jwt_expect *expect)
 {
-	if (!is_complete(jwt))
+	if (!is_complete(jwt, expect->ids_optional))
 		return JWT_MISSING_CLAIM;
 	/* RFC 8725 3.11, 3.12: a token of another kind never stands in for this one */
 	if (!typ_equal(jws->typ, expect->typ))

@@ -22,13 +22,16 @@ struct jwt_expect {
 	struct str aud; /* must be among the token's; absent: not checked */
 	int64_t now;
 	int64_t skew; /* seconds, at most JWT_SKEW_MAX, for exp, nbf and iat */
+	/* jti and client_id may be absent: of an issuer that need not be ours. RFC 9068 2.2 has
+	 * them REQUIRED of whoever issues; its section 4 does not ask the resource to look. */
+	bool ids_optional;
 };
 
 enum jwt_verdict {
 	JWT_OK,
 	JWT_MALFORMED,	   /* payload no object, a claim of a wrong type or out of range, too many
 			      audiences */
-	JWT_MISSING_CLAIM, /* one of iss exp aud sub iat jti client_id */
+	JWT_MISSING_CLAIM, /* one of iss exp aud sub iat, and, unless optional, jti client_id */
 	JWT_WRONG_TYPE,
 	JWT_WRONG_ISSUER,
 	JWT_WRONG_AUDIENCE,
