@@ -14,6 +14,10 @@ enum {
 	RSA_BITS_MAX = 4096,	/* verification cost grows with the square */
 	SIGNATURE_MAX = RSA_BITS_MAX / 8,
 
+	/* revocations, as a verifier reads them (lib/verify/feed.h) */
+	FEED_SIZE_MAX = 8 << 20,    /* some 60,000 entries in one answer */
+	FEED_ENTRIES_MAX = 1 << 18, /* 8 MiB in memory */
+
 	/* HTTP */
 	HTTP_TARGET_MAX = 2048,	  /* path and query; no endpoint of ours takes more */
 	HTTP_HEADERS_MAX = 16384, /* with a JWT and a proxy's additions */
