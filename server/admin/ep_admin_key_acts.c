@@ -276,32 +276,48 @@ struct emergency {
 	struct audit_row audit;
 	struct str kid; /* absent: every key */
 	bool again;	/* it was revoked before */
+	int64_t cached_until;
 	size_t count;
 	struct revoke_result results[REVOKE_ALL_MAX];
 };
 
-static void result_write(struct jsonw *w, const struct revoke_result *r)
+static void result_write(struct jsonw *w, const struct emergency *m, const struct revoke_result *r)
 {
 	jsonw_member_z(w, "kid", r->kid);
 	jsonw_member_z(w, "signs_now", r->signs_now);
 	jsonw_member_int(w, "outstanding_tokens", r->outstanding);
 	jsonw_member_bool(w, "outstanding_exact", r->exact);
 	admin_write_time(w, "latest_expiry", r->latest_expiry);
-	admin_write_time(w, "cached_until", r->cached_until);
+	admin_write_time(w, "cached_until", m->cached_until);
 }
 
-/* Published also after a failure: what has been done must be seen. */
+/* The set that is served is now one without the bad key; caches took the last one with it home
+ * until this moment, not until the database knew. */
+static enum err withdraw(struct lane_ctx *ctx, struct emergency *m)
+{
+	enum err e = admin_publish(ctx, m->rq);
+
+	m->cached_until = keyring_cached_until(m->rq->app->keyring, ctx->env->now(ctx->env));
+	return e;
+}
+
+/* Published also after a failure: what has been done must be seen. And before anything is made: an
+ * RSA key takes a second or so, in which nobody should fetch the bad one. */
 static enum err revoke_run(struct lane_ctx *ctx, void *arg)
 {
 	struct emergency *m = arg;
-	enum err e = keyring_revoke(m->rq->app->keyring, m->kid, &m->audit, &m->results[0]);
+	struct keyring *k = m->rq->app->keyring;
+	enum err e = keyring_revoke(k, m->kid, &m->audit, &m->results[0]);
 	enum err published;
 
 	if (e == ERR_NOT_FOUND)
 		return e;
 	m->again = e == ERR_REUSED;
-	published = admin_publish(ctx, m->rq);
-	return e && !m->again ? e : published;
+	published = withdraw(ctx, m);
+	if (e || published)
+		return m->again ? published : e ? e : published;
+	keyring_make_good(k, m->results[0].alg, &m->results[0]);
+	return admin_publish(ctx, m->rq);
 }
 
 /* Entered in memory also after a failure: whoever calls a key bad does not want its tokens to be
@@ -325,7 +341,7 @@ static enum err revoke_done(struct request *rq, enum err result)
 	buf_init(&b, rq->arena, KEYS_TEXT_MAX);
 	jsonw_init(&w, &b);
 	jsonw_object(&w);
-	result_write(&w, &m->results[0]);
+	result_write(&w, m, &m->results[0]);
 	jsonw_end_object(&w);
 	return respond_json(rq, 200, &b);
 }
@@ -388,9 +404,9 @@ enum err admin_custody_refuse(struct request *rq, enum err result, const char *w
 static enum err revoke_all_run(struct lane_ctx *ctx, void *arg)
 {
 	struct emergency *m = arg;
+	enum err e = keyring_revoke_all(m->rq->app->keyring, &m->audit, m->results, &m->count);
 
-	(void)ctx;
-	return keyring_revoke_all(m->rq->app->keyring, &m->audit, m->results, &m->count);
+	return e ? e : withdraw(ctx, m);
 }
 
 static enum err revoke_all_done(struct request *rq, enum err result)
@@ -413,7 +429,7 @@ static enum err revoke_all_done(struct request *rq, enum err result)
 
 		entered = entered ? entered : e;
 		jsonw_object(&w);
-		result_write(&w, &m->results[i]);
+		result_write(&w, m, &m->results[i]);
 		jsonw_end_object(&w);
 	}
 	jsonw_end_array(&w);

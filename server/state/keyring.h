@@ -97,10 +97,10 @@ struct keyring_means {
  * Without them and without `make`: ERR_NOT_FOUND. ERR_CORRUPT: a root without any key or keys
  * without a root; neither is ever made anew beside the other. Where every key of earlier roots was
  * revoked (keyring_revoke_all), the newest root gets its first keys here. A kid in the file of
- * revoked kids is revoked if the database says otherwise, and an algorithm that a revocation left
- * without a key gets one. ERR_BAD_SIGNATURE: another master key sealed them. ERR_NOT_READY: the
- * default algorithm has no active key (one that was added to keys.algs first waits to be
- * published). An algorithm without keys gets them from keyring_tend. */
+ * revoked kids is revoked if the database says otherwise, and the default algorithm gets a key that
+ * signs if a revocation left it without. ERR_BAD_SIGNATURE: another master key sealed them.
+ * ERR_NOT_READY: the default algorithm has no active key (one that was added to keys.algs first
+ * waits to be published). An algorithm without keys gets them from keyring_tend. */
 MUST_CHECK enum err keyring_open(const struct keyring_means *means, bool make,
 				 struct keyring **ret_keyring);
 void keyring_free(struct keyring *k);
@@ -141,18 +141,23 @@ struct key_outlook keyring_outlook(struct keyring *k);
 
 struct revoke_result {
 	char kid[KID_MAX + 1];
+	enum alg alg;
 	char signs_now[KID_MAX + 1]; /* of its algorithm; "": none until one is made */
 	int64_t outstanding;	     /* tokens under it that have not expired */
 	bool exact;	       /* else there may be more: some were issued before this process */
 	int64_t latest_expiry; /* no token under it lives longer; 0: it has signed none */
-	int64_t cached_until;  /* no cache that keeps our promises trusts it longer */
 };
 /* The key is bad: on the list of revoked kids, out of the database and the set, its private half
- * wiped; the standby signs from the next request, ready or not, and another is made. ERR_NOT_FOUND;
- * ERR_REUSED: it was revoked before (ret_result is filled). After any other error call again: what
- * was done stays. What only failed to be made is made by keyring_tend, and is no error. */
+ * wiped; the standby signs from the next request, ready or not. ERR_NOT_FOUND; ERR_REUSED: it was
+ * revoked before (ret_result is filled). After any other error call again: what was done stays. */
 MUST_CHECK enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_row *audit,
 				   struct revoke_result *ret_result);
+/* Afterwards, when the set without the bad key is served: makes what is missing, a standby, and a
+ * key that signs where none does. An RSA key takes a second or so, in which others act. What fails
+ * to be made is made by keyring_tend. `ret` (may be NULL) is told what signs now. */
+void keyring_make_good(struct keyring *k, enum alg alg, struct revoke_result *ret);
+/* No cache that keeps our promises trusts a key longer that was last served at `served_until`. */
+int64_t keyring_cached_until(struct keyring *k, int64_t served_until);
 enum { REVOKE_ALL_MAX = JWKS_KEYS_MAX };
 /* Custody is in doubt: every key is revoked, a new root sealed under a new master key. From then on
  * nothing is signed and every act is refused with ERR_UNAVAILABLE: the server must start again, and

@@ -253,7 +253,7 @@ static enum err open_all(struct keyring *k, bool make)
 	if (!e)
 		e = keyring_revoke_listed(k);
 	if (!e)
-		keyring_end_emergencies(k);
+		keyring_end_emergency(k);
 	k->told_serial = k->view_serial; /* the caller has not seen an older one */
 	if (!e &&
 	    !key_plan_find(k->view->infos, k->view->count, k->settings.default_alg, KEY_ACTIVE))

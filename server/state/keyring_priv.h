@@ -222,8 +222,9 @@ MUST_CHECK enum err keyring_switch(struct keyring *k, struct fresh_key *fresh,
 void keyring_measure(const struct act *a, const struct keyring_key *key, struct revoke_result *ret);
 /* For kids on the list that the database still holds as good. Nobody else acts yet. */
 MUST_CHECK enum err keyring_revoke_listed(struct keyring *k);
-/* At the start, what an emergency did not come to before a crash: algorithms whose key was revoked
- * get one that signs. Failing is found by who needs the key. */
-void keyring_end_emergencies(struct keyring *k);
+/* At the start, what an emergency did not come to before a crash: the default algorithm, without
+ * which there is no start, gets a key that signs if its own was revoked. The others' are made while
+ * we serve (keyring_tend). Failing is found by who needs the key. */
+void keyring_end_emergency(struct keyring *k);
 
 #endif

@@ -81,24 +81,24 @@ static bool is_exact(const struct act *a, const struct key_info *info)
 	return is_counted(a, info);
 }
 
-/* By a cache that keeps what we promised it, stale time included (RFC 5861). */
-static int64_t longest_held(const struct keyring *k, const struct key_policy *policy)
+/* With stale times (RFC 5861): who reaches us has the next set when the old one is no longer fresh,
+ * who does not may go on. A second more, because ours are cut off, and caches count whole ones. */
+int64_t keyring_cached_until(struct keyring *k, int64_t served_until)
 {
-	int64_t cut_off = policy->jwks_max_age + key_plan_stale_if_error(policy);
+	struct keyring_settings s = keyring_settings_get(k);
+	int64_t cut_off = s.policy.jwks_max_age + key_plan_stale_if_error(&s.policy);
+	int64_t fresh = keyring_freshness(k);
 
-	return k->promises.freshness > cut_off ? k->promises.freshness : cut_off;
+	return served_until + 1 + (fresh > cut_off ? fresh : cut_off);
 }
 
 void keyring_measure(const struct act *a, const struct keyring_key *key, struct revoke_result *ret)
 {
-	const struct keyring *k = a->k;
-	const struct key_policy *policy = &a->settings.policy;
-
 	*ret = (struct revoke_result){
-		.outstanding = keyring_outstanding(k->view, str_z(key->info.kid), a->now),
+		.alg = key->info.alg,
+		.outstanding = keyring_outstanding(a->k->view, str_z(key->info.kid), a->now),
 		.exact = is_exact(a, &key->info),
 		.latest_expiry = latest_expiry(a, &key->info),
-		.cached_until = a->now + longest_held(k, policy),
 	};
 	memcpy(ret->kid, key->info.kid, sizeof(ret->kid));
 }
@@ -169,50 +169,6 @@ static enum err revoke_now(struct act *a, const struct keyring_key *key)
 	return switched ? switched : e;
 }
 
-/* ---- what is missing afterwards ---- */
-
-static enum err make_standby(struct keyring *k, enum alg alg)
-{
-	struct fresh_key fresh;
-	enum err e = fresh_key_make_in_turn(k, alg, &fresh);
-
-	if (e)
-		return e;
-	e = keyring_insert_standby(k, &fresh, KEY_ORIGIN_EMERGENCY);
-	fresh_key_done(&fresh);
-	return e;
-}
-
-static enum err promote(struct keyring *k, enum alg alg)
-{
-	struct rotate_result unused;
-	struct fresh_key fresh;
-	enum err e = fresh_key_make_in_turn(k, alg, &fresh);
-
-	if (e)
-		return e;
-	e = keyring_switch(k, &fresh, NULL, &unused);
-	fresh_key_done(&fresh);
-	return e;
-}
-
-/* First what signs, then what waits. Failing is no error of the revocation: keyring_tend goes on.
- */
-static void make_good(struct keyring *k, enum alg alg)
-{
-	struct keyring_settings s = keyring_settings_get(k);
-	enum err e = ERR_OK;
-
-	if (!keyring_is_configured(&s, alg))
-		return;
-	if (!keyring_key_in(k, alg, KEY_STANDBY))
-		e = make_standby(k, alg);
-	if (!e && !keyring_key_in(k, alg, KEY_ACTIVE))
-		e = promote(k, alg);
-	if (e)
-		k->stale = true;
-}
-
 static enum err list_kid(struct keyring *k, struct str kid, int64_t now)
 {
 	enum err e = k->revoked_kids ? revoked_kids_add(k->revoked_kids, kid, now) : ERR_OK;
@@ -260,8 +216,6 @@ static enum err revoke_in_turn(struct keyring *k, struct str kid, const struct a
 		a.audit = audit;
 		e = revoke(&a, listed, ret);
 	}
-	if (!e)
-		make_good(k, a.alg);
 	if (!e || e == ERR_REUSED)
 		name_successor(k, a.alg, ret);
 	act_done(&a);
@@ -294,17 +248,73 @@ enum err keyring_revoke(struct keyring *k, struct str kid, const struct audit_ro
 	return e;
 }
 
-/* ---- at the start ---- */
+/* ---- what is missing afterwards ---- */
 
-void keyring_end_emergencies(struct keyring *k)
+static bool lacks_keys(struct keyring *k, enum alg alg)
 {
 	struct keyring_settings s = keyring_settings_get(k);
 
-	for (size_t i = 0; i < s.alg_count; i++) {
-		if (!keyring_key_in(k, s.algs[i], KEY_ACTIVE) &&
-		    keyring_key_in(k, s.algs[i], KEY_REVOKED))
-			make_good(k, s.algs[i]);
-	}
+	return keyring_is_configured(&s, alg) &&
+	       (!keyring_key_in(k, alg, KEY_STANDBY) || !keyring_key_in(k, alg, KEY_ACTIVE));
+}
+
+/* A standby first, which then takes over with another behind it. Others may have had the turn since
+ * it was found missing. */
+static enum err put_missing(struct keyring *k, enum alg alg, struct fresh_key *fresh)
+{
+	struct rotate_result unused;
+	enum err e = keyring_begin(k);
+
+	if (e || !lacks_keys(k, alg))
+		return e;
+	if (!keyring_key_in(k, alg, KEY_STANDBY))
+		return keyring_insert_standby(k, fresh, KEY_ORIGIN_EMERGENCY);
+	return keyring_switch(k, fresh, NULL, &unused);
+}
+
+static bool lacks_keys_now(struct keyring *k, enum alg alg)
+{
+	bool lacks;
+
+	keyring_turn_take(k);
+	lacks = !k->over && lacks_keys(k, alg);
+	keyring_turn_end(k);
+	return lacks;
+}
+
+static enum err make_missing(struct keyring *k, enum alg alg)
+{
+	struct fresh_key fresh;
+	enum err e = fresh_key_make(k, alg, &fresh);
+
+	if (e)
+		return e;
+	keyring_turn_take(k);
+	e = put_missing(k, alg, &fresh);
+	keyring_turn_end(k);
+	fresh_key_done(&fresh);
+	return e;
+}
+
+void keyring_make_good(struct keyring *k, enum alg alg, struct revoke_result *ret)
+{
+	enum err e = ERR_OK;
+
+	for (int made = 0; made < 2 && !e && lacks_keys_now(k, alg); made++)
+		e = make_missing(k, alg);
+	keyring_turn_take(k);
+	k->stale = k->stale || e;
+	if (ret)
+		name_successor(k, alg, ret);
+	keyring_turn_end(k);
+}
+
+void keyring_end_emergency(struct keyring *k)
+{
+	enum alg alg = k->settings.default_alg;
+
+	if (!keyring_key_in(k, alg, KEY_ACTIVE) && keyring_key_in(k, alg, KEY_REVOKED))
+		keyring_make_good(k, alg, NULL);
 }
 
 /* ---- what the list says, at the start ---- */

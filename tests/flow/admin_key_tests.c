@@ -452,11 +452,12 @@ END_TEST
 START_TEST(revoking_all_lists_the_damage_and_asks_for_a_restart)
 {
 	const char *secret = make_client("worker", "orders.read", ORDERS);
-	struct str token = token_of("worker", secret);
+	struct str token = token_of("worker", secret), bad = kid_in("active");
 	struct answer a = root_gets(202, METHOD_POST, KEYS "/revoke-all", "{}");
 
 	ck_assert_uint_eq(json_len(items(&a)), 2);
 	ck_assert(answer_bool(&a, "restarts"));
+	ck_assert(!is_published(bad)); /* the restart is a moment away */
 	ck_assert(atomic_load(&office.wishes.restart));
 	ck_assert(!still_active(token));
 	ck_assert_refused(post(&office, "/oauth2/token", basic("worker", secret),

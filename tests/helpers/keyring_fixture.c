@@ -293,7 +293,11 @@ enum err revoke_key(const char *kid, struct revoke_result *ret)
 					 .target = str_z(kid),
 					 .count = 1 };
 
-	return keyring_revoke(o.keyring, str_z(kid), &audit, ret);
+	enum err e = keyring_revoke(o.keyring, str_z(kid), &audit, ret);
+
+	if (!e)
+		keyring_make_good(o.keyring, ret->alg, ret);
+	return e;
 }
 
 static int64_t count_entries(const char *kid)

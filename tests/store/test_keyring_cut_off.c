@@ -42,6 +42,7 @@ START_TEST(what_is_on_the_list_is_revoked_at_the_next_start)
 	ck_assert_int_eq(count_rows("SELECT COUNT(*) FROM audit WHERE event = 'key.revoke' AND "
 				    "actor = 'system' AND reason <> ''"),
 			 1);
+	OK(tend());
 	assert_whole();
 }
 END_TEST
