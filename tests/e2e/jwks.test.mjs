@@ -1,9 +1,10 @@
 /* The key set over HTTP: headers, views, conditions; verifiers that count and crowds that do not; and a real
- * cache (nginx) between npm jose and us, through a rotation and an outage, whose fetches are counted here. */
+ * cache (nginx) between npm jose and us, through a rotation, an outage and emergencies, whose fetches are counted here. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import * as jose from 'jose';
@@ -243,6 +244,129 @@ test('a_cache_fetches_the_set_once_for_each_change_and_breaks_no_token', async (
 	} finally {
 		agent.destroy();
 		await cache.stop();
+		await origin.done();
+	}
+});
+
+/* The way from the cache to us, which can be cut. */
+async function startWay(port) {
+	const sockets = new Set();
+	let open = true;
+	const way = net.createServer((from) => {
+		if (!open)
+			return void from.destroy();
+		const to = net.connect(port, '127.0.0.1');
+		for (const [one, other] of [[from, to], [to, from]]) {
+			sockets.add(one);
+			one.pipe(other);
+			one.on('error', () => {});
+			one.on('close', () => {
+				sockets.delete(one);
+				other.destroy();
+			});
+		}
+	});
+	await new Promise((done) => way.listen(0, '127.0.0.1', done));
+	return {
+		origin: `http://127.0.0.1:${way.address().port}`,
+		cut(broken) {
+			open = !broken;
+			if (broken)
+				sockets.forEach((socket) => socket.destroy());
+		},
+		stop() {
+			this.cut(true);
+			way.close();
+		},
+	};
+}
+
+test('in_an_emergency_a_cache_hands_out_the_bad_key_no_longer_than_was_said', async () => {
+	const maxAge = 2, stale = 1, staleIfError = 6, every = 3600;
+	/* what a cache may do that cannot reach us is what the period leaves: as little as can be waited for here */
+	const origin = await Server.make({ settings: { 'log.access': 'errors', 'keys.jwks_max_age': `${maxAge}s`,
+		'keys.clock_skew': `${every - 2 * maxAge - staleIfError}s`, 'keys.rotate_every': `${every}s`,
+		'tokens.max_ttl': '1h', 'keys.algs': 'ES256' } });
+	const way = await startWay(origin.port);
+	const cache = await startCache(way.origin, path.join(origin.folder, 'nginx'));
+	const agent = new http.Agent({ keepAlive: true });
+	const etags = new Set(); /* of the sets that the cache handed out */
+	const through = async () => {
+		const answer = await exchange(cache.url, { agent, headers: { accept: 'application/json, application/jwk-set+json' } });
+		if (answer.status === 200)
+			etags.add(answer.headers.etag);
+		return answer;
+	};
+	const kids = async () => ((await through()).json?.keys ?? []).map((key) => key.kid);
+	/* when the cache last handed out this key, in ms: until it does so no more */
+	const lastSeen = async (kid) => {
+		let last;
+		await until(async () => {
+			const began = Date.now();
+			const held = (await kids()).includes(kid);
+			last = held ? began : last;
+			return !held;
+		}, `${kid} is handed out no more`, 60_000);
+		return last;
+	};
+	/* not so that the way between them is held up meanwhile */
+	const revoke = (kid) => origin.document('--yes', 'key', 'revoke', kid);
+	try {
+		const client = origin.furnish();
+		const token = async () => (await origin.token({ grant_type: 'client_credentials' }, client)).json.access_token;
+		const kidOf = (text) => jose.decodeProtectedHeader(text).kid;
+		const expected = { issuer: origin.issuer, audience: api };
+		/* fetches whenever it meets a kid that it does not know, and then only */
+		const verifier = () => jose.createRemoteJWKSet(new URL(cache.url), { cooldownDuration: 0, cacheMaxAge: Infinity });
+		const verifies = (text, keys) => jose.jwtVerify(text, keys, expected).then(() => true, (e) => {
+			assert.ok(e instanceof jose.errors.JOSEError, e);
+			return false;
+		});
+
+		/* the standby was in the set all along: what signs now is known, and nobody need fetch */
+		const held = jose.createLocalJWKSet((await through()).json);
+		const keys = verifier();
+		const first = await token();
+		assert.ok(await verifies(first, keys));
+		assert.equal(await fullFetches(origin), 1);
+		const asked = Date.now();
+		const answer = await revoke(kidOf(first));
+		const served = Date.now();
+		const second = await token();
+		assert.equal(kidOf(second), answer.signs_now);
+		assert.ok(await verifies(second, held) && await verifies(second, keys));
+		assert.ok(Date.parse(answer.cached_until) >= asked + (maxAge + staleIfError) * 1000);
+		const gone = await lastSeen(kidOf(first));
+		assert.ok(gone === undefined || gone < Date.parse(answer.cached_until), `${gone} ${answer.cached_until}`);
+		/* who can reach us: nginx counts whole seconds, and by when an answer came, so two more */
+		assert.ok(gone === undefined || gone <= served + (maxAge + stale + 2) * 1000, `${gone - served} ms`);
+
+		/* and where the cache cannot reach us, as long as was said; two emergencies, one upon the other, so that
+		 * what signs in the end was published after the cache's last fetch */
+		await until(async () => (await kids()).length === 2, 'the new standby');
+		const fetched = await fullFetches(origin);
+		assert.equal(fetched, etags.size, 'each set was fetched once');
+		assert.ok(fetched === 2 || fetched === 3, `${fetched}`); /* without the bad key, and with a new standby */
+		way.cut(true);
+		const cut = Date.now();
+		const [worse, worst] = [await revoke(kidOf(second)), await revoke(kidOf(await token()))];
+		const third = await token();
+		assert.equal(kidOf(third), worst.signs_now);
+		assert.equal(await verifies(third, keys), false, 'nobody there can know this key');
+		const end = await lastSeen(kidOf(second));
+		assert.ok(end < Date.parse(worse.cached_until), `${end} ${worse.cached_until}`);
+		assert.ok(end > cut + (maxAge + stale) * 1000, 'what is promised to who reaches us would not have done');
+
+		/* with the way mended the first fetch brings it */
+		way.cut(false);
+		await until(() => verifies(third, keys), 'the new token', 20_000);
+		assert.equal(await verifies(second, verifier()), false);
+		assert.equal(await fullFetches(origin), fetched + 1, 'two emergencies, one new set');
+		console.log(`# the bad key: ${(gone ?? served) - served} ms, cut off ${end - cut} ms; ${fetched + 1} full fetches`);
+	} finally {
+		agent.destroy();
+		await cache.stop();
+		way.stop();
 		await origin.done();
 	}
 });
