@@ -2,9 +2,13 @@
  * would otherwise look up again: the fetched digest and an initialised EVP_PKEY_CTX. */
 #include "keys/sign.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
@@ -15,8 +19,9 @@
 enum {
 	RSA_BITS = 2048,
 	SHA256_LEN = 32,
-	P256_LEN = 32,	   /* one of r and s */
-	P256_DER_MAX = 72, /* SEQUENCE of two INTEGERs of at most 33 bytes */
+	P256_LEN = 32,		       /* one of r and s */
+	P256_POINT = 1 + 2 * P256_LEN, /* uncompressed */
+	P256_DER_MAX = 72,	       /* SEQUENCE of two INTEGERs of at most 33 bytes */
 	PKCS8_MAX = 8192,
 	SECURE_HEAP = 512 << 10, /* a held RSA-4096 key has 3 KiB of it, making one 20 */
 	SECURE_HEAP_MIN = 32,	 /* bytes of its smallest piece */
@@ -36,7 +41,8 @@ struct sign_ctx {
 
 enum err sign_library_init(void)
 {
-	struct signing_key *key = NULL;
+	static const unsigned char seed[SIGNING_SEED_LEN];
+	struct signing_key *key = NULL, *derived = NULL;
 	struct sign_ctx *ctx = NULL;
 	unsigned char signature[SIGNATURE_MAX];
 	size_t n;
@@ -50,8 +56,11 @@ enum err sign_library_init(void)
 		e = sign_ctx_new(key, &ctx);
 	if (!e)
 		e = sign(ctx, STR("first use"), signature, sizeof(signature), &n);
+	if (!e)
+		e = signing_key_derive(seed, &derived);
 	sign_ctx_free(ctx);
 	signing_key_free(key);
+	signing_key_free(derived);
 	return e;
 }
 
@@ -134,6 +143,96 @@ enum err signing_key_load(enum alg alg, struct str pkcs8, struct signing_key **r
 		return ERR_UNSUPPORTED;
 	}
 	return wrap(alg, pkey, ret_key);
+}
+
+/* ---- from a seed ---- */
+
+/* Numbers on the way from a seed to a key. */
+struct p256_numbers {
+	EC_GROUP *group;
+	BN_CTX *work;
+	BIGNUM *limit, *seed, *scalar;
+	EC_POINT *point;
+	unsigned char point_text[P256_POINT];
+};
+
+static bool numbers_init(struct p256_numbers *n)
+{
+	*n = (struct p256_numbers){
+		.group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1),
+		.work = BN_CTX_secure_new(),
+		.limit = BN_new(),
+		.seed = BN_secure_new(),
+		.scalar = BN_secure_new(),
+	};
+	n->point = n->group ? EC_POINT_new(n->group) : NULL;
+	return n->work && n->limit && n->seed && n->scalar && n->point;
+}
+
+static void numbers_done(struct p256_numbers *n)
+{
+	EC_POINT_free(n->point);
+	BN_clear_free(n->scalar);
+	BN_clear_free(n->seed);
+	BN_free(n->limit);
+	BN_CTX_free(n->work);
+	EC_GROUP_free(n->group);
+}
+
+/* FIPS 186-5 A.2.1: c mod (n - 1), plus 1, of a c with 128 bits more than n has; the bias is below
+ * what anybody could see. */
+static bool numbers_fill(struct p256_numbers *n, const unsigned char seed[SIGNING_SEED_LEN])
+{
+	BN_set_flags(n->seed, BN_FLG_CONSTTIME);
+	BN_set_flags(n->scalar, BN_FLG_CONSTTIME);
+	return BN_bin2bn(seed, SIGNING_SEED_LEN, n->seed) &&
+	       BN_copy(n->limit, EC_GROUP_get0_order(n->group)) && BN_sub_word(n->limit, 1) &&
+	       BN_mod(n->scalar, n->seed, n->limit, n->work) && BN_add_word(n->scalar, 1) &&
+	       EC_POINT_mul(n->group, n->point, n->scalar, NULL, NULL, n->work) &&
+	       EC_POINT_point2oct(n->group, n->point, POINT_CONVERSION_UNCOMPRESSED, n->point_text,
+				  sizeof(n->point_text), n->work) == sizeof(n->point_text);
+}
+
+static OSSL_PARAM *params_of(const struct p256_numbers *n)
+{
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	OSSL_PARAM *params = NULL;
+
+	if (b && OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) &&
+	    OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, n->point_text,
+					     sizeof(n->point_text)) &&
+	    OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PRIV_KEY, n->scalar))
+		params = OSSL_PARAM_BLD_to_param(b);
+	OSSL_PARAM_BLD_free(b);
+	return params;
+}
+
+static EVP_PKEY *key_of(OSSL_PARAM *params)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	EVP_PKEY *pkey = NULL;
+
+	if (ctx && EVP_PKEY_fromdata_init(ctx) > 0 &&
+	    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_KEYPAIR, params) <= 0)
+		pkey = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return pkey;
+}
+
+enum err signing_key_derive(const unsigned char seed[SIGNING_SEED_LEN],
+			    struct signing_key **ret_key)
+{
+	struct p256_numbers n;
+	OSSL_PARAM *params = NULL;
+	EVP_PKEY *pkey = NULL;
+
+	if (numbers_init(&n) && numbers_fill(&n, seed))
+		params = params_of(&n);
+	if (params)
+		pkey = key_of(params);
+	OSSL_PARAM_free(params); /* clears what was secret */
+	numbers_done(&n);
+	return pkey ? wrap(ALG_ES256, pkey, ret_key) : ERR_CRYPTO;
 }
 
 void signing_key_free(struct signing_key *key)
@@ -220,13 +319,6 @@ void sign_ctx_free(struct sign_ctx *ctx)
 	free(ctx);
 }
 
-static bool digest(struct sign_ctx *ctx, struct str input, unsigned char ret_digest[SHA256_LEN])
-{
-	return EVP_DigestInit_ex2(ctx->digest, ctx->sha256, NULL) &&
-	       EVP_DigestUpdate(ctx->digest, input.p, input.n) &&
-	       EVP_DigestFinal_ex(ctx->digest, ret_digest, NULL);
-}
-
 /* One DER INTEGER, positive and at most 32 bytes, right-aligned into 32. Short forms only: nothing
  * in a P-256 signature is longer than 127 bytes. */
 static bool take_integer(struct str *der, unsigned char ret_bytes[P256_LEN])
@@ -290,14 +382,33 @@ static enum err sign_rs256(struct sign_ctx *ctx, const unsigned char *hash, unsi
 	return ERR_OK;
 }
 
-enum err sign(struct sign_ctx *ctx, struct str input, unsigned char *ret_signature, size_t cap,
-	      size_t *ret_len)
+enum err sign_begin(struct sign_ctx *ctx)
+{
+	return EVP_DigestInit_ex2(ctx->digest, ctx->sha256, NULL) ? ERR_OK : ERR_CRYPTO;
+}
+
+enum err sign_add(struct sign_ctx *ctx, struct str input)
+{
+	return EVP_DigestUpdate(ctx->digest, input.p, input.n) ? ERR_OK : ERR_CRYPTO;
+}
+
+enum err sign_end(struct sign_ctx *ctx, unsigned char *ret_signature, size_t cap, size_t *ret_len)
 {
 	unsigned char hash[SHA256_LEN];
 
-	if (!digest(ctx, input, hash))
+	if (!EVP_DigestFinal_ex(ctx->digest, hash, NULL))
 		return ERR_CRYPTO;
 	if (ctx->alg == ALG_ES256)
 		return sign_es256(ctx, hash, ret_signature, cap, ret_len);
 	return sign_rs256(ctx, hash, ret_signature, cap, ret_len);
+}
+
+enum err sign(struct sign_ctx *ctx, struct str input, unsigned char *ret_signature, size_t cap,
+	      size_t *ret_len)
+{
+	enum err e = sign_begin(ctx);
+
+	if (!e)
+		e = sign_add(ctx, input);
+	return e ? e : sign_end(ctx, ret_signature, cap, ret_len);
 }

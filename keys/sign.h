@@ -18,6 +18,11 @@ MUST_CHECK enum err sign_library_init(void);
 MUST_CHECK enum err signing_key_generate(enum alg alg, struct signing_key **ret_key);
 /* PKCS#8 DER; must be of `alg`'s kind. */
 MUST_CHECK enum err signing_key_load(enum alg alg, struct str pkcs8, struct signing_key **ret_key);
+/* The P-256 key that belongs to these bytes, always the same one (FIPS 186-5 A.2.1). They are as
+ * secret as the key. ERR_CRYPTO, ERR_NOMEM. */
+enum { SIGNING_SEED_LEN = 48 };
+MUST_CHECK enum err signing_key_derive(const unsigned char seed[SIGNING_SEED_LEN],
+				       struct signing_key **ret_key);
 void signing_key_free(struct signing_key *key);
 AUTO_DEFINE(signing_key)
 
@@ -38,5 +43,10 @@ void sign_ctx_free(struct sign_ctx *ctx);
 /* JOSE form: ES256 r||s 64 bytes (RFC 7518 3.4), RS256 modulus length (3.3). */
 MUST_CHECK enum err sign(struct sign_ctx *ctx, struct str input, unsigned char *ret_signature,
 			 size_t cap, size_t *ret_len);
+/* The same in pieces; whatever begins anew forgets what was not ended. ERR_CRYPTO. */
+MUST_CHECK enum err sign_begin(struct sign_ctx *ctx);
+MUST_CHECK enum err sign_add(struct sign_ctx *ctx, struct str input);
+MUST_CHECK enum err sign_end(struct sign_ctx *ctx, unsigned char *ret_signature, size_t cap,
+			     size_t *ret_len);
 
 #endif

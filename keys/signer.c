@@ -34,6 +34,7 @@ static void close_all(const struct signer_lines *lines)
 static void signer_free(struct signer *s)
 {
 	signer_making_done(s);
+	purpose_keys_done(&s->purposes);
 	table_done(&s->table);
 	sodium_free(s->secrets); /* wipes */
 	free(s);
@@ -53,6 +54,7 @@ static enum err signer_new(const struct signer_masters *masters, const struct si
 		free(s);
 		return ERR_NOMEM;
 	}
+	purpose_keys_init(&s->purposes);
 	*s->secrets = (struct signer_secrets){ .masters = *masters };
 	if (crypto_box_keypair(s->secrets->import_public, s->secrets->import_private)) {
 		signer_free(s);

@@ -27,7 +27,8 @@
 
 enum {
 	SIGNER_FRAME_MAX = 12288,
-	SIGNER_CHANNELS_MAX = 64, /* workers */
+	SIGNER_WORKERS_MAX = 64,
+	SIGNER_CHANNELS_MAX = SIGNER_WORKERS_MAX + 1, /* and one for what is signed aside */
 	SIGNER_TIMEOUT_MS = 50 * SIGNER_SLOWNESS,
 	SIGNER_CONTROL_TIMEOUT_MS = 10000,
 	SIGNER_PING_TIMEOUT_MS = 700, /* a hung one is seen in under two seconds */
@@ -103,6 +104,53 @@ struct signed_token {
  * the token would pass JWT_SIZE_MAX. ERR_INTERNAL: refused by policy. */
 MUST_CHECK enum err signer_sign(struct signer_channel *ch, enum token_kind kind, enum alg alg,
 				struct str claims, struct buf *out, struct signed_token *ret_token);
+
+/* ---- documents, on signing channels ----
+ *
+ * What is signed and is no access token has keys of its own, one set for each purpose, which never
+ * stand in the main key set: nobody who verifies tokens can be given a document for one. They are
+ * not stored. A root key, the purpose and a period make them (keys/purpose.h), so that they turn
+ * over by themselves and follow a new root. */
+enum purpose {
+	PURPOSE_REVOCATIONS = 1, /* typ revocations+jwt: iss, epoch, cursor, and the list "entries"
+				  */
+	PURPOSE_IDENTITY,	 /* typ identity+jwt: iss, sub, aud "<issuer>/gateway" */
+	PURPOSE_COUNT
+};
+enum {
+	PURPOSE_PERIOD = 30 * 86400,
+	/* longest lifetimes, exp - iat */
+	REVOCATIONS_TTL_MAX = 300,
+	IDENTITY_TTL_MAX = 60,
+};
+
+/* `claims` is a JSON object with iss, iat, exp and what the purpose wants besides; header and key
+ * are the signer's. *ret_text is in `out`. Waits and errors as signer_sign; keys.max_rate, which is
+ * of tokens, does not count here. */
+MUST_CHECK enum err signer_document(struct signer_channel *ch, enum purpose purpose,
+				    struct str claims, struct buf *out, struct str *ret_text);
+/* The purpose's public keys as a JWK Set (RFC 7517 5), appended to `out`: of the present period,
+ * the next and the last, so that a key is known for a whole period before it signs. *ret_until: the
+ * second in which the set changes. */
+MUST_CHECK enum err signer_purpose_keys(struct signer_channel *ch, enum purpose purpose,
+					struct buf *out, int64_t *ret_until);
+
+/* A document with a list that no frame holds: begin, add objects, end. Sticky: after a failure the
+ * rest does nothing, and the end tells. Anything else asked on the channel in between abandons it.
+ */
+struct signer_list {
+	struct signer_channel *ch;
+	struct buf *out; /* the JWS as it grows */
+	struct signer_list_part *part;
+	enum err err;
+};
+/* As signer_document; `claims` without the list. Nothing else may touch `out` until the end. */
+void signer_list_begin(struct signer_list *l, struct signer_channel *ch, enum purpose purpose,
+		       struct str claims, struct buf *out);
+/* One JSON object, copied. ERR_LIMIT: of more than a few KiB. */
+void signer_list_add(struct signer_list *l, struct str object);
+/* Always to be called. *ret_text is in `out`. ERR_INTERNAL too: an object was none. */
+MUST_CHECK enum err signer_list_end(struct signer_list *l, struct str *ret_text);
 
 /* Control. All wait at most SIGNER_CONTROL_TIMEOUT_MS. ERR_UNAVAILABLE as above; ERR_BAD_SIGNATURE:
  * the sealed row does not open under this master key; ERR_CONFLICT: not in this order (keys before

@@ -11,19 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "keys/signer_frame.h"
+#include "keys/signer_exchange.h"
 
 enum { PAUSE_MAX_MS = 16 };
 
 static_assert((int)SIGNER_IMPORT_KEY_LEN == (int)SECRET_LEN, "control_bytes takes both");
-
-/* One exchange. `frame` holds the answer that `out` borrows from. */
-struct exchange {
-	struct signer_request in;
-	struct signer_answer out;
-	int timeout_ms;
-	char frame[SIGNER_FRAME_MAX];
-};
 
 /* A blocking receive on the server's end gives up by itself: signing then waits without a poll() of
  * its own, which is a tenth of what a token costs. */
@@ -140,8 +132,7 @@ static enum err ask(struct signer_channel *ch, struct exchange *x)
 	return e;
 }
 
-/* ERR_OK: the signer's own verdict is in x->out.head.err and was ERR_OK too. */
-static enum err call(struct signer_channel *ch, struct exchange *x)
+enum err signer_exchange(struct signer_channel *ch, struct exchange *x)
 {
 	enum err e = ch->fd < 0 ? ERR_BUSY : ask(ch, x);
 
@@ -156,7 +147,7 @@ static enum err control(struct signer_channel *ch, struct exchange *x, enum sign
 {
 	x->in.head.op = (uint8_t)op;
 	x->timeout_ms = ch->patience_ms ? ch->patience_ms : SIGNER_CONTROL_TIMEOUT_MS;
-	return call(ch, x);
+	return signer_exchange(ch, x);
 }
 
 static void copy_z(char *to, struct str from)
@@ -178,7 +169,7 @@ enum err signer_sign(struct signer_channel *ch, enum token_kind kind, enum alg a
 	x.timeout_ms = ch->patience_ms ? ch->patience_ms : SIGNER_TIMEOUT_MS;
 	if (claims.n > JWT_SIZE_MAX)
 		return ERR_LIMIT;
-	e = call(ch, &x);
+	e = signer_exchange(ch, &x);
 	if (e)
 		return e;
 	if (x.out.more.n > JTI_MAX)
@@ -197,7 +188,7 @@ enum err signer_ping(struct signer_channel *ch)
 {
 	struct exchange x = { .in = { .head = { .op = SIGNER_OP_PING } },
 			      .timeout_ms = SIGNER_PING_TIMEOUT_MS };
-	enum err e = call(ch, &x);
+	enum err e = signer_exchange(ch, &x);
 
 	return e == ERR_UNAVAILABLE && ch->fd >= 0 ? ERR_TIMEOUT : e;
 }

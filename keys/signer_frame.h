@@ -14,7 +14,13 @@
 
 enum signer_op {
 	SIGNER_OP_NONE,
-	SIGNER_OP_SIGN, /* on signing channels only; data: claims; text: token, more: jti */
+	/* on signing channels only */
+	SIGNER_OP_SIGN,		/* alg, kind: token's, data: claims; kid, text: token, more: jti */
+	SIGNER_OP_DOCUMENT,	/* kind: purpose, data: claims; kid, text: JWS */
+	SIGNER_OP_LIST,		/* kind: purpose, data: claims; kid, text: header, encoded */
+	SIGNER_OP_LIST_ADD,	/* data: objects, separated by commas */
+	SIGNER_OP_LIST_END,	/* nothing; text: signature, encoded */
+	SIGNER_OP_PURPOSE_KEYS, /* kind: purpose; text: JWK Set, number: until */
 	/* on the control channel only */
 	SIGNER_OP_PING,	       /* nothing in, nothing out */
 	SIGNER_OP_ROOT,	       /* value: version, data: sealed or nothing; more: sealed,
@@ -37,6 +43,10 @@ enum signer_op {
 	SIGNER_OP_MASTER_COMMIT, /* nothing in, nothing out */
 	SIGNER_OP_COUNT
 };
+
+/* A document with a list: its claims without the last brace, then these around the objects. */
+#define SIGNER_LIST_OPENING ",\"entries\":["
+#define SIGNER_LIST_CLOSING "]}"
 
 struct frame_request {
 	uint32_t seq;

@@ -233,6 +233,8 @@ enum err call_probe(struct call *c)
 
 enum err call_load(struct call *c)
 {
+	/* RFC 9068 2.1 */
+	const struct held_use use = { .typ = "at+jwt", .exp_bound = c->in.head.number };
 	struct signing_key *key;
 	struct held_key *held;
 	enum err e;
@@ -242,8 +244,7 @@ enum err call_load(struct call *c)
 		return ERR_CONFLICT;
 	e = open_row(c, &key);
 	if (!e)
-		e = held_key_new(c->in.kid, key, signer_root_current(c->s->secrets),
-				 c->in.head.number, &held);
+		e = held_key_new(c->in.kid, key, signer_root_current(c->s->secrets), &use, &held);
 	return e ? e : table_load(&c->s->table, held, c->in.head.kind == KEY_ACTIVE);
 }
 

@@ -3,6 +3,7 @@
 #ifndef CHANCERY_KEYS_SIGNER_PROCESS_H
 #define CHANCERY_KEYS_SIGNER_PROCESS_H
 
+#include "keys/purpose.h"
 #include "keys/signer_table.h"
 
 /* One version of the root key, and what is made from it. Written once, before a key of it can be
@@ -42,6 +43,7 @@ struct signer {
 	struct signer_secrets *secrets;
 	struct generation making[ALG_COUNT]; /* the control thread's */
 	struct key_table table;
+	struct purpose_keys purposes;
 };
 
 /* Waits for what is being made, and frees it. */

@@ -131,6 +131,7 @@ static enum err adopt(struct signer *s, uint32_t version, const struct secret *k
 	secret_derive(key, SEAL_LABEL, &r->seal);
 	secret_derive(key, JTI_LABEL, &r->jti);
 	secrets->root_count++;
+	purpose_keys_root(&s->purposes, r);
 	return ERR_OK;
 }
 

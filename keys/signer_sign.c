@@ -9,24 +9,9 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "jose/b64.h"
-#include "keys/jti.h"
-#include "keys/signer_frame.h"
-#include "keys/signer_process.h"
+#include "keys/signer_lane.h"
 
 enum { STACK_SIZE = 256 << 10 };
-
-struct signing_lane {
-	struct signer *signer;
-	size_t index;
-	int fd;
-	pthread_t thread;
-	/* kept from token to token */
-	struct buf payload;
-	struct buf token;
-	char jti[JTI_TEXT + 1];
-	char frame[SIGNER_FRAME_MAX];
-};
 
 /* RFC 9068 2.2: required claims of an access token, besides the jti that we append ourselves. */
 static const struct token_rule {
@@ -35,20 +20,27 @@ static const struct token_rule {
 	[TOKEN_ACCESS] = { .strings = { "iss", "sub", "client_id" } },
 };
 
-static bool has_text(const struct json *v)
+bool lane_has_text(const struct json *value)
 {
 	struct str text;
 
-	return json_str(v, &text) && text.n > 0;
+	return json_str(value, &text) && text.n > 0;
+}
+
+enum err lane_claims(struct str text, struct json **ret_root)
+{
+	if (text.n < 2 || text.p[0] != '{' || text.p[text.n - 1] != '}')
+		return ERR_INTERNAL;
+	return json_parse(text, JWT_SIZE_MAX, ret_root) ? ERR_INTERNAL : ERR_OK;
 }
 
 /* RFC 7519 4.1.3: one string, or an array of them. */
 static bool is_audience(const struct json *aud)
 {
 	if (!aud || json_type(aud) != JSON_ARRAY)
-		return has_text(aud);
+		return lane_has_text(aud);
 	for (size_t i = 0; i < json_len(aud); i++) {
-		if (!has_text(json_at(aud, i)))
+		if (!lane_has_text(json_at(aud, i)))
 			return false;
 	}
 	return json_len(aud) > 0;
@@ -58,7 +50,7 @@ static bool read_claims(const struct json *root, const struct token_rule *rule,
 			struct token_claim *ret)
 {
 	for (size_t i = 0; rule->strings[i]; i++) {
-		if (!has_text(json_get(root, rule->strings[i])))
+		if (!lane_has_text(json_get(root, rule->strings[i])))
 			return false;
 	}
 	/* a jti of the server's own would stand before ours, and a reader might take that one */
@@ -69,33 +61,22 @@ static bool read_claims(const struct json *root, const struct token_rule *rule,
 	       json_int(json_get(root, "exp"), &ret->exp);
 }
 
-/* Against our own clock: a server with a wrong one, or in a stranger's hands, must not stock up
- * tokens of next year. Afterwards iat is sane and exp - iat cannot overflow. */
-static bool times_hold(const struct token_claim *c)
+static enum err admit(struct lane_call *c)
 {
-	return c->iat >= c->now - SIGNER_CLOCK_SLACK && c->iat <= c->now + SIGNER_CLOCK_SLACK &&
-	       c->exp > c->iat;
-}
-
-static enum err admit(struct signing_lane *lane, const struct signer_request *rq,
-		      struct held_key **ret_key)
-{
-	const struct signer_clock *clock = &lane->signer->clock;
-	struct token_claim claim = { .alg = (enum alg)rq->head.alg };
+	const struct signer_clock *clock = &c->lane->signer->clock;
+	struct token_claim claim = { .alg = (enum alg)c->in.head.alg };
 	struct json *root = NULL;
-	enum err e = ERR_INTERNAL;
+	enum err e;
 
-	if (rq->head.kind != TOKEN_ACCESS || rq->head.alg == ALG_UNKNOWN ||
-	    rq->head.alg >= ALG_COUNT)
+	if (c->in.head.kind != TOKEN_ACCESS || claim.alg == ALG_UNKNOWN || claim.alg >= ALG_COUNT)
 		return ERR_INTERNAL;
-	/* we will write behind the last brace, so it must be the last byte */
-	if (rq->data.n < 2 || rq->data.p[0] != '{' || rq->data.p[rq->data.n - 1] != '}')
-		return ERR_INTERNAL;
-	if (json_parse(rq->data, JWT_SIZE_MAX, &root))
-		return ERR_INTERNAL;
+	e = lane_claims(c->in.data, &root);
+	if (e)
+		return e;
 	claim.now = clock->now(clock->arg);
-	if (read_claims(root, &token_rules[rq->head.kind], &claim) && times_hold(&claim))
-		e = table_admit(&lane->signer->table, &claim, ret_key);
+	e = ERR_INTERNAL;
+	if (read_claims(root, &token_rules[c->in.head.kind], &claim) && claim_times_hold(&claim))
+		e = table_admit(&c->lane->signer->table, &claim, &c->key);
 	json_free(root);
 	return e;
 }
@@ -112,27 +93,38 @@ static enum err build_payload(struct signing_lane *lane, struct str claims,
 			  (unsigned char)key->root->version, random, lane->jti);
 }
 
-static enum err build_token(struct signing_lane *lane, struct held_key *key)
+enum err lane_ctx_of(const struct signing_lane *lane, struct held_key *key,
+		     struct sign_ctx **ret_ctx)
 {
 	struct sign_ctx **ctx = &key->ctx[lane->index];
-	struct buf *token = &lane->token;
-	unsigned char signature[SIGNATURE_MAX];
-	size_t n;
-	enum err e;
 
 	if (!*ctx) {
-		e = sign_ctx_new(key->key, ctx);
+		enum err e = sign_ctx_new(key->key, ctx);
+
 		if (e)
 			return e;
 	}
-	/* RFC 7515 7.1 */
+	*ret_ctx = *ctx;
+	return ERR_OK;
+}
+
+enum err lane_jws(struct signing_lane *lane, struct held_key *key, struct str payload)
+{
+	struct buf *token = &lane->token;
+	unsigned char signature[SIGNATURE_MAX];
+	struct sign_ctx *ctx;
+	size_t n;
+	enum err e = lane_ctx_of(lane, key, &ctx);
+
+	if (e)
+		return e;
 	buf_clear(token);
 	buf_add(token, key->header, key->header_len);
 	buf_byte(token, '.');
-	b64url_encode(token, lane->payload.p, lane->payload.n);
+	b64url_encode(token, payload.p, payload.n);
 	if (token->err)
 		return token->err;
-	e = sign(*ctx, str_n(token->p, token->n), signature, sizeof(signature), &n);
+	e = sign(ctx, str_n(token->p, token->n), signature, sizeof(signature), &n);
 	if (e)
 		return e;
 	buf_byte(token, '.');
@@ -140,35 +132,55 @@ static enum err build_token(struct signing_lane *lane, struct held_key *key)
 	return token->err;
 }
 
-static bool answer_with(struct signing_lane *lane, uint32_t seq, enum err e,
-			const struct held_key *key)
+static enum err lane_token(struct lane_call *c)
 {
-	struct signer_answer answer = { .head = { .seq = seq, .err = (uint16_t)e } };
+	struct signing_lane *lane = c->lane;
+	enum err e = admit(c);
 
-	if (!e) {
-		answer.kid = str_z(key->kid);
-		answer.text = str_n(lane->token.p, lane->token.n);
-		answer.more = str_n(lane->jti, JTI_TEXT);
-	}
-	return signer_answer_send(lane->fd, &answer);
+	if (!e)
+		e = build_payload(lane, c->in.data, c->key);
+	if (!e)
+		e = lane_jws(lane, c->key, str_n(lane->payload.p, lane->payload.n));
+	if (e)
+		return e;
+	c->out.kid = str_z(c->key->kid);
+	c->out.text = str_n(lane->token.p, lane->token.n);
+	c->out.more = str_n(lane->jti, JTI_TEXT);
+	return ERR_OK;
 }
 
-static bool serve_one(struct signing_lane *lane, struct str frame)
+static const struct op {
+	enum err (*run)(struct lane_call *c);
+	bool in_list; /* belongs to the list under way; anything else abandons it */
+} ops[SIGNER_OP_COUNT] = {
+	[SIGNER_OP_SIGN] = { lane_token },
+	[SIGNER_OP_DOCUMENT] = { lane_document },
+	[SIGNER_OP_LIST] = { lane_list },
+	[SIGNER_OP_LIST_ADD] = { lane_list_add, .in_list = true },
+	[SIGNER_OP_LIST_END] = { lane_list_end, .in_list = true },
+	[SIGNER_OP_PURPOSE_KEYS] = { lane_purpose_keys },
+};
+
+bool signing_lane_frame(struct signing_lane *lane, struct str frame)
 {
-	struct held_key *key = NULL;
-	struct signer_request rq;
+	struct signer_answer failed = { .head = { .err = ERR_OK } };
+	struct lane_call c = { .lane = lane };
+	const struct op *op;
 	enum err e;
 	bool sent;
 
-	if (!signer_request_parse(frame, &rq) || rq.head.op != SIGNER_OP_SIGN)
+	if (!signer_request_parse(frame, &c.in) || c.in.head.op >= SIGNER_OP_COUNT)
 		return false;
-	e = admit(lane, &rq, &key);
-	if (!e)
-		e = build_payload(lane, rq.data, key);
-	if (!e)
-		e = build_token(lane, key);
-	sent = answer_with(lane, rq.head.seq, e, key);
-	held_key_unref(key);
+	op = &ops[c.in.head.op];
+	if (!op->run)
+		return false;
+	if (!op->in_list)
+		lane_list_forget(lane);
+	e = op->run(&c);
+	failed.head.err = (uint16_t)e;
+	failed.head.seq = c.out.head.seq = c.in.head.seq;
+	sent = signer_answer_send(lane->fd, e ? &failed : &c.out);
+	held_key_unref(c.key);
 	return sent;
 }
 
@@ -178,7 +190,7 @@ static void *lane_main(void *arg)
 	size_t n;
 
 	while (signer_frame_recv(lane->fd, lane->frame, sizeof(lane->frame), 0, &n)) {
-		if (!serve_one(lane, str_n(lane->frame, n)))
+		if (!signing_lane_frame(lane, str_n(lane->frame, n)))
 			break;
 	}
 	shutdown(lane->fd,
@@ -199,8 +211,9 @@ static int start_thread(struct signing_lane *lane)
 	return failed;
 }
 
-static void lane_free(struct signing_lane *lane)
+void signing_lane_free(struct signing_lane *lane)
 {
+	lane_list_forget(lane);
 	close(lane->fd);
 	buf_done(&lane->payload);
 	buf_done(&lane->token);
@@ -208,7 +221,7 @@ static void lane_free(struct signing_lane *lane)
 	free(lane);
 }
 
-enum err signing_lane_start(struct signer *s, int fd, size_t index, struct signing_lane **ret_lane)
+enum err signing_lane_new(struct signer *s, int fd, size_t index, struct signing_lane **ret_lane)
 {
 	struct signing_lane *lane = calloc(1, sizeof(*lane));
 
@@ -222,8 +235,19 @@ enum err signing_lane_start(struct signer *s, int fd, size_t index, struct signi
 	lane->fd = fd;
 	buf_init(&lane->payload, NULL, JWT_SIZE_MAX);
 	buf_init(&lane->token, NULL, JWT_SIZE_MAX);
+	*ret_lane = lane;
+	return ERR_OK;
+}
+
+enum err signing_lane_start(struct signer *s, int fd, size_t index, struct signing_lane **ret_lane)
+{
+	struct signing_lane *lane;
+	enum err e = signing_lane_new(s, fd, index, &lane);
+
+	if (e)
+		return e;
 	if (start_thread(lane)) {
-		lane_free(lane);
+		signing_lane_free(lane);
 		return ERR_NOMEM;
 	}
 	*ret_lane = lane;
@@ -236,5 +260,5 @@ void signing_lane_stop(struct signing_lane *lane)
 		return;
 	shutdown(lane->fd, SHUT_RDWR);
 	pthread_join(lane->thread, NULL);
-	lane_free(lane);
+	signing_lane_free(lane);
 }

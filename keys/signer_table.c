@@ -5,8 +5,8 @@
 
 #include "jose/b64.h"
 
-/* RFC 9068 2.1: typ is at+jwt. The only kind so far, so the header is a constant of the key. */
-static enum err render_header(struct held_key *k)
+/* A key has one use, so the header is a constant of the key. */
+static enum err render_header(struct held_key *k, const char *typ)
 {
 	struct buf json;
 	struct jsonw w;
@@ -16,7 +16,7 @@ static enum err render_header(struct held_key *k)
 	jsonw_init(&w, &json);
 	jsonw_object(&w);
 	jsonw_member_z(&w, "alg", alg_name(k->alg));
-	jsonw_member_z(&w, "typ", "at+jwt");
+	jsonw_member_z(&w, "typ", typ);
 	jsonw_member_z(&w, "kid", k->kid);
 	jsonw_end_object(&w);
 	e = json.err;
@@ -31,7 +31,7 @@ static enum err render_header(struct held_key *k)
 }
 
 enum err held_key_new(struct str kid, struct signing_key *key, const struct signer_root *root,
-		      int64_t exp_bound, struct held_key **ret_held)
+		      const struct held_use *use, struct held_key **ret_held)
 {
 	struct held_key *k = calloc(1, sizeof(*k));
 	enum err e = k ? ERR_OK : ERR_NOMEM;
@@ -46,8 +46,8 @@ enum err held_key_new(struct str kid, struct signing_key *key, const struct sign
 	k->alg = signing_key_alg(key);
 	k->key = key;
 	k->root = root;
-	k->exp_bound = exp_bound;
-	e = render_header(k);
+	k->exp_bound = use->exp_bound;
+	e = render_header(k, use->typ);
 	if (e)
 		held_key_unref(k);
 	else
@@ -242,6 +242,25 @@ enum err table_drop(struct key_table *t, struct str kid)
 	pthread_rwlock_unlock(&t->lock);
 	held_key_unref(k);
 	return k ? ERR_OK : ERR_NOT_FOUND;
+}
+
+bool claim_times_hold(const struct token_claim *c)
+{
+	return c->iat >= c->now - SIGNER_CLOCK_SLACK && c->iat <= c->now + SIGNER_CLOCK_SLACK &&
+	       c->exp > c->iat;
+}
+
+enum err table_check_issuer(struct key_table *t, struct str iss)
+{
+	enum err e = ERR_OK;
+
+	pthread_rwlock_rdlock(&t->lock);
+	if (!t->longest_ttl)
+		e = ERR_UNAVAILABLE;
+	else if (!str_equal_z(iss, t->issuer))
+		e = ERR_INTERNAL;
+	pthread_rwlock_unlock(&t->lock);
+	return e;
 }
 
 static void raise_last_exp(struct held_key *k, int64_t exp)

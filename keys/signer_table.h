@@ -29,9 +29,14 @@ struct held_key {
 	struct sign_ctx *ctx[SIGNER_CHANNELS_MAX]; /* the i-th is the i-th signing thread's own */
 };
 
+/* What a key is for: all that it signs says so in the header's typ (RFC 8725 3.11). */
+struct held_use {
+	const char *typ;
+	int64_t exp_bound;
+};
 /* Takes `key`, also when it fails. `root` outlives it. */
 MUST_CHECK enum err held_key_new(struct str kid, struct signing_key *key,
-				 const struct signer_root *root, int64_t exp_bound,
+				 const struct signer_root *root, const struct held_use *use,
 				 struct held_key **ret_held);
 void held_key_unref(struct held_key *k);
 
@@ -70,6 +75,12 @@ struct token_claim {
 	int64_t now;
 };
 
+/* Against our own clock: a server with a wrong one, or in a stranger's hands, must not stock up
+ * tokens of next year. Afterwards iat is sane and exp - iat cannot overflow. */
+bool claim_times_hold(const struct token_claim *claim);
+/* Is this our issuer? For what is signed by other keys than the table's. ERR_UNAVAILABLE: no policy
+ * yet; ERR_INTERNAL: no. */
+MUST_CHECK enum err table_check_issuer(struct key_table *t, struct str iss);
 /* May a token with these claims be signed, and by which key: one look under one lock, in which the
  * key's last_exp is raised too, so that a switch that follows reports it. The caller unrefs.
  * ERR_UNAVAILABLE, ERR_INTERNAL as signer_sign. */

@@ -77,6 +77,29 @@ void b64url_encode(struct buf *out, const void *p, size_t n)
 	wipe(text, sizeof(text));
 }
 
+void b64url_stream_add(struct b64url_stream *s, struct buf *out, const void *p, size_t n)
+{
+	const unsigned char *from = p;
+
+	while (s->n > 0 && s->n < sizeof(s->kept) && n > 0) {
+		s->kept[s->n++] = *from++;
+		n--;
+	}
+	if (s->n == sizeof(s->kept))
+		b64url_stream_end(s, out);
+	if (s->n > 0)
+		return; /* all of it was too little */
+	b64url_encode(out, from, n - n % 3);
+	s->n = n % 3;
+	memcpy(s->kept, from + n - s->n, s->n);
+}
+
+void b64url_stream_end(struct b64url_stream *s, struct buf *out)
+{
+	b64url_encode(out, s->kept, s->n);
+	s->n = 0;
+}
+
 /* All ones when lo <= c <= hi, else 0. */
 static unsigned char within(unsigned char c, unsigned char lo, unsigned char hi)
 {

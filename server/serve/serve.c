@@ -208,7 +208,7 @@ static size_t worker_count(const struct config *c)
 
 	if (n < 1)
 		return 1;
-	return n > SIGNER_CHANNELS_MAX ? SIGNER_CHANNELS_MAX : (size_t)n;
+	return n > SIGNER_WORKERS_MAX ? SIGNER_WORKERS_MAX : (size_t)n;
 }
 
 static int read_config(const struct serve_options *o, struct config **ret_config)

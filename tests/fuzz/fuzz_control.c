@@ -18,6 +18,7 @@ static struct signer *new_signer(void)
 	struct signer *s = calloc(1, sizeof(*s));
 
 	MUST(s && !table_init(&s->table, NULL, 0));
+	purpose_keys_init(&s->purposes);
 	s->secrets = calloc(1, sizeof(*s->secrets));
 	MUST(s->secrets);
 	s->secrets->masters.present = master;
@@ -28,6 +29,7 @@ static struct signer *new_signer(void)
 static void free_signer(struct signer *s)
 {
 	signer_making_done(s);
+	purpose_keys_done(&s->purposes);
 	table_done(&s->table);
 	free(s->secrets);
 	free(s);

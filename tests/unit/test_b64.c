@@ -32,6 +32,32 @@ START_TEST(base64_vectors_of_rfc4648_both_ways)
 }
 END_TEST
 
+/* Whatever the pieces are, the text is that of the whole. */
+START_TEST(base64url_in_pieces_is_that_of_the_whole)
+{
+	static const char bytes[] = "what is in here matters less than that it is of some length";
+	const size_t n = sizeof(bytes) - 1;
+	char whole[128];
+
+	b64url_encode_z(bytes, n, whole);
+	for (size_t piece = 1; piece <= n; piece++) {
+		struct b64url_stream s = { .n = 0 };
+		struct str text;
+		struct buf b;
+
+		buf_init(&b, NULL, 128);
+		for (size_t at = 0; at < n; at += piece) {
+			b64url_stream_add(&s, &b, bytes + at, piece < n - at ? piece : n - at);
+			b64url_stream_add(&s, &b, bytes, 0);
+		}
+		b64url_stream_end(&s, &b);
+		ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
+		ck_assert_msg(str_equal_z(text, whole), "pieces of %zu: %s", piece, text.p);
+		buf_done(&b);
+	}
+}
+END_TEST
+
 /* J1: one spelling for the same bytes */
 START_TEST(base64url_in_a_second_spelling_is_refused)
 {
@@ -132,6 +158,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		base64_vectors_of_rfc4648_both_ways,
+		base64url_in_pieces_is_that_of_the_whole,
 		base64url_in_a_second_spelling_is_refused,
 		padded_base64_wants_its_padding_and_its_alphabet,
 		base64_takes_the_alphabet_and_no_other_byte,
