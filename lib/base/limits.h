@@ -15,8 +15,8 @@ enum {
 	SIGNATURE_MAX = RSA_BITS_MAX / 8,
 
 	/* revocations, as a verifier reads them (lib/verify/feed.h) */
-	FEED_SIZE_MAX = 8 << 20,    /* some 60,000 entries in one answer */
-	FEED_ENTRIES_MAX = 1 << 18, /* 8 MiB in memory */
+	REVOCATION_LIST_MAX = 32 << 20,	  /* the longest our feed can be */
+	REVOCATION_ENTRIES_MAX = 1 << 16, /* twice as many as it may hold; 2 MiB in memory */
 
 	/* HTTP */
 	HTTP_TARGET_MAX = 2048,	  /* path and query; no endpoint of ours takes more */

@@ -12,7 +12,7 @@
 enum {
 	DIGEST_LEN = 16,
 	MARK_MAX = 256, /* of a cursor or an epoch */
-	ARENA_LIMIT = FEED_SIZE_MAX + (FEED_SIZE_MAX / 4),
+	ARENA_LIMIT = REVOCATION_LIST_MAX + (REVOCATION_LIST_MAX / 4),
 };
 
 #define UNRESERVED "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
@@ -25,7 +25,7 @@ struct entry {
 
 struct feed {
 	struct shared head;
-	int64_t iat, exp;
+	int64_t exp;
 	char epoch[MARK_MAX + 1];
 	char cursor[MARK_MAX + 1];
 	size_t count;
@@ -121,12 +121,9 @@ static const char *payload_judge(const struct payload *p, const struct feed_term
 		return "the list of revocations is of another issuer";
 	if (p->exp <= now.wall - terms->skew || p->iat > now.wall + terms->skew)
 		return "the list of revocations is out of its time";
-	/* an older one, sent once more, would bring what was taken back to life */
-	if (old && p->iat < old->iat)
-		return "the list of revocations is older than the one before";
 	if (!p->full && (!old || !str_equal_z(p->epoch, old->epoch)))
 		return "the list of revocations goes on from one that we do not have";
-	if (json_len(p->entries) > FEED_ENTRIES_MAX)
+	if (json_len(p->entries) > REVOCATION_ENTRIES_MAX)
 		return "the list of revocations is too long";
 	return NULL;
 }
@@ -151,7 +148,6 @@ static struct feed *feed_new(const struct payload *p, size_t room)
 	if (!f)
 		return NULL;
 	shared_init(&f->head, feed_free);
-	f->iat = p->iat;
 	f->exp = p->exp;
 	mark_copy(f->epoch, p->epoch);
 	mark_copy(f->cursor, p->cursor);
@@ -205,7 +201,7 @@ static const char *feed_build(const struct payload *p, const struct feed *old, s
 	size_t kept = !p->full && old ? old->count : 0;
 	struct feed *f;
 
-	if (kept + json_len(p->entries) > FEED_ENTRIES_MAX)
+	if (kept + json_len(p->entries) > REVOCATION_ENTRIES_MAX)
 		return "the list of revocations is too long";
 	f = feed_new(p, kept + json_len(p->entries));
 	if (!f)
@@ -277,7 +273,7 @@ static const char *read_list(struct document *d, struct str payload, struct mome
 	AUTO(json, root) = NULL;
 	struct payload p;
 	const char *wrong;
-	enum err e = json_parse(payload, FEED_SIZE_MAX, &root);
+	enum err e = json_parse(payload, REVOCATION_LIST_MAX, &root);
 
 	if (e)
 		return explain(e);
@@ -296,7 +292,7 @@ static const char *read_document(struct document *d, struct str body, struct mom
 	enum err e = arena_new(ARENA_LIMIT, &a);
 
 	if (!e)
-		e = jws_parse_long(a, str_trim(body), FEED_SIZE_MAX, &jws);
+		e = jws_parse_long(a, str_trim(body), REVOCATION_LIST_MAX, &jws);
 	if (!e)
 		e = check_signature(d->owner, &jws, now);
 	if (e)
@@ -318,7 +314,7 @@ static void address(const struct document *d, const struct shared *old,
 
 const struct document_kind feed_kind = {
 	.accept = "application/jwt",
-	.limit = FEED_SIZE_MAX,
+	.limit = REVOCATION_LIST_MAX,
 	.read = read_document,
 	.address = address,
 };
