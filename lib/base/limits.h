@@ -19,11 +19,14 @@ enum {
 	REVOCATION_ENTRIES_MAX = 1 << 16, /* twice as many as it may hold; 2 MiB in memory */
 
 	/* HTTP */
-	HTTP_TARGET_MAX = 2048,	  /* path and query; no endpoint of ours takes more */
+	HTTP_TARGET_MAX = 2048, /* path and query; no endpoint of ours takes more */
+	/* a gateway may put the path and query of its client's request behind ours */
+	HTTP_TARGET_GATEWAY_MAX = 8192,
 	HTTP_HEADERS_MAX = 16384, /* with a JWT and a proxy's additions */
 	FORM_SIZE_MAX = 16384,	  /* token endpoint: two JWTs at the most */
 	FORM_PARAMS_MAX = 64,
 	ADMIN_BODY_MAX = 65536,		/* one object with its lists */
+	GATEWAY_BODY_MAX = 1 << 20,	/* read and thrown away; gateways should send none */
 	BODIES_IN_FLIGHT_MAX = 4 << 20, /* of one listener and worker; then the slowest goes */
 	REQUEST_ARENA_MAX = 256 << 10,
 

@@ -203,7 +203,8 @@ void listen_unix_remove(const char *path)
 		(void)clear_path(&a, &unused);
 }
 
-enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fault)
+enum err listen_unix(const char *path, enum listen_mode mode, int *ret_fd,
+		     struct listen_fault *ret_fault)
 {
 	struct sockaddr_un a;
 	size_t n = strlen(path);
@@ -217,9 +218,10 @@ enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fau
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return say_errno(ret_fault, str_n(path, n), "no socket");
-	/* Linux gives the new name the mode the unbound socket has: no moment with a wider one */
+	/* Linux gives the new name the mode the unbound socket has: no moment with a wider one; and
+	 * takes from it what the umask says, which chmod gives back */
 	if (fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)&a, sizeof(a)) ||
-	    listen(fd, BACKLOG)) {
+	    chmod(path, (mode_t)mode) || listen(fd, BACKLOG)) {
 		e = say_errno(ret_fault, str_n(path, n), "cannot listen");
 		close(fd);
 		return e;

@@ -18,10 +18,13 @@ struct listen_fault {
 MUST_CHECK enum err listen_tcp(struct str address, unsigned count, int *ret_fds, unsigned *ret_port,
 			       struct listen_fault *ret_fault);
 
-/* A UNIX socket that only our own user and root can open (0600 from its first moment). A socket
- * that nobody listens on any more is replaced. ERR_LIMIT: the path does not fit a socket address;
+/* Who may open a UNIX socket, besides root: our own user, or our group as well. */
+enum listen_mode { LISTEN_OWNER = 0600, LISTEN_GROUP = 0660 };
+/* A UNIX socket that nobody but those of `mode` can open, from its first moment. A socket that
+ * nobody listens on any more is replaced. ERR_LIMIT: the path does not fit a socket address;
  * ERR_CONFLICT: somebody listens there, or the path is no socket; ERR_IO. */
-MUST_CHECK enum err listen_unix(const char *path, int *ret_fd, struct listen_fault *ret_fault);
+MUST_CHECK enum err listen_unix(const char *path, enum listen_mode mode, int *ret_fd,
+				struct listen_fault *ret_fault);
 
 /* Removes a socket that nobody listens on any more; leaves everything else. */
 void listen_unix_remove(const char *path);

@@ -1,8 +1,9 @@
-/* Opens every door in one pass and hands each worker its share: one public socket each, the admin
- * ones to the first. Sockets are opened before any worker starts, so that a taken port stops the
- * start and not half of the server. */
+/* Opens every door in one pass and hands each worker its share: one public socket each, and one of
+ * the gateway's; the admin ones to the first. Sockets are opened before any worker starts, so that
+ * a taken port stops the start and not half of the server. */
 #include "server/serve/listeners.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,7 +11,14 @@
 #include "server/http/http.h"
 #include "server/http/listen.h"
 
-enum { DOORS_PER_WORKER = 3, FILES_RESERVE = 64, ADMIN_CONNECTIONS = 128 };
+enum {
+	DOORS_PER_WORKER = 5,
+	FILES_RESERVE = 64,
+	ADMIN_CONNECTIONS = 128,
+	/* gateways keep few connections and use them for all */
+	GATEWAY_CONNECTIONS_MAX = 512,
+	GATEWAY_SHARE = 8, /* at the most one file in so many */
+};
 
 struct listeners {
 	struct worker *workers[SIGNER_CHANNELS_MAX];
@@ -18,15 +26,19 @@ struct listeners {
 	size_t started;
 	struct tls *public_tls;
 	struct tls *admin_tls;
+	struct tls *gateway_tls;
 	char url[URI_MAX];
+	char gateway_url[URI_MAX];
 };
 
 /* Descriptors on their way from listen() to a worker; -1 once taken. */
 struct doors {
 	int public[SIGNER_CHANNELS_MAX];
+	int gateway[SIGNER_CHANNELS_MAX];
+	int gateway_sockets[SIGNER_CHANNELS_MAX]; /* of one socket */
 	int admin;
-	int socket;
-	unsigned connections_each;
+	int admin_socket;
+	unsigned connections_each, gateway_each;
 };
 
 static enum err say(struct config_fault *fault, enum err e, const char *option, const char *why)
@@ -42,12 +54,23 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static int take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 static void doors_close(struct doors *d, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		close_fd(&d->public[i]);
+		close_fd(&d->gateway[i]);
+		close_fd(&d->gateway_sockets[i]);
+	}
 	close_fd(&d->admin);
-	close_fd(&d->socket);
+	close_fd(&d->admin_socket);
 }
 
 /* ---- TLS ---- */
@@ -87,12 +110,29 @@ static bool is_off(struct str address)
 }
 
 /* The configured host with the port that the kernel gave. */
-static void write_url(struct listeners *l, struct str address, unsigned port)
+static void write_url(char ret_url[URI_MAX], const struct tls *tls, struct str address,
+		      unsigned port)
 {
 	while (address.n && address.p[address.n - 1] != ':')
 		address.n--;
-	snprintf(l->url, sizeof(l->url), "%s://%.*s%u", l->public_tls ? "https" : "http",
-		 STR_ARG(address), port);
+	snprintf(ret_url, URI_MAX, "%s://%.*s%u", tls ? "https" : "http", STR_ARG(address), port);
+}
+
+static enum err open_gateway(struct listeners *l, const struct config *c, struct doors *d,
+			     struct config_fault *fault)
+{
+	struct listen_fault why = { .text = "" };
+	unsigned port;
+	enum err e;
+
+	snprintf(l->gateway_url, sizeof(l->gateway_url), "off");
+	if (is_off(c->gateway.address))
+		return ERR_OK;
+	e = listen_tcp(c->gateway.address, (unsigned)l->count, d->gateway, &port, &why);
+	if (e)
+		return say(fault, e, "gateway.address", why.text);
+	write_url(l->gateway_url, l->gateway_tls, c->gateway.address, port);
+	return ERR_OK;
 }
 
 static enum err open_doors(struct listeners *l, const struct config *c, struct doors *d,
@@ -105,35 +145,76 @@ static enum err open_doors(struct listeners *l, const struct config *c, struct d
 	e = listen_tcp(c->server.address, (unsigned)l->count, d->public, &port, &why);
 	if (e)
 		return say(fault, e, "server.address", why.text);
-	write_url(l, c->server.address, port);
+	write_url(l->url, l->public_tls, c->server.address, port);
 	if (!is_off(c->admin.address)) {
 		e = listen_tcp(c->admin.address, 1, &d->admin, &port, &why);
 		if (e)
 			return say(fault, e, "admin.address", why.text);
 	}
-	return ERR_OK;
+	return open_gateway(l, c, d, fault);
 }
 
-enum err listeners_bind(const struct config *c, int *ret_socket, struct config_fault *fault)
+static enum err bind_socket(const char *option, struct str path, enum listen_mode mode, int *ret_fd,
+			    struct config_fault *fault)
 {
 	struct listen_fault why = { .text = "" };
 	enum err e;
 
-	*ret_socket = -1;
-	if (is_off(c->admin.socket))
+	if (is_off(path))
 		return ERR_OK;
-	e = listen_unix(c->admin.socket.p, ret_socket, &why);
-	return e ? say(fault, e, "admin.socket", why.text) : ERR_OK;
+	e = listen_unix(path.p, mode, ret_fd, &why);
+	return e ? say(fault, e, option, why.text) : ERR_OK;
+}
+
+enum err listeners_bind(const struct config *c, struct door_sockets *ret_sockets,
+			struct config_fault *fault)
+{
+	struct door_sockets s = { -1, -1 };
+	enum err e = bind_socket("admin.socket", c->admin.socket, LISTEN_OWNER, &s.admin, fault);
+
+	if (!e)
+		e = bind_socket("gateway.socket", c->gateway.socket, LISTEN_GROUP, &s.gateway,
+				fault);
+	if (e)
+		listeners_unbind(&s);
+	*ret_sockets = s;
+	return e;
+}
+
+void listeners_unbind(struct door_sockets *sockets)
+{
+	close_fd(&sockets->admin);
+	close_fd(&sockets->gateway);
+}
+
+/* Every worker accepts on the one socket. */
+static enum err share_gateway_socket(struct door_sockets *sockets, struct doors *d, size_t count)
+{
+	if (sockets->gateway < 0)
+		return ERR_OK;
+	for (size_t i = 0; i < count; i++) {
+		d->gateway_sockets[i] = fcntl(sockets->gateway, F_DUPFD_CLOEXEC, 0);
+		if (d->gateway_sockets[i] < 0)
+			return ERR_IO;
+	}
+	close_fd(&sockets->gateway);
+	return ERR_OK;
 }
 
 /* ---- workers ---- */
 
-static int take(int *fd)
+static void add_gateway_door(struct doors *d, int *fd, struct tls *tls, struct http_listener *ret,
+			     size_t *count)
 {
-	int taken = *fd;
-
-	*fd = -1;
-	return taken;
+	if (*fd < 0)
+		return;
+	ret[(*count)++] = (struct http_listener){
+		.kind = LISTENER_GATEWAY,
+		.fd = take(fd),
+		.tls = tls,
+		.connections_max = d->gateway_each,
+		.memory = HTTP_MEMORY_ADMIN,
+	};
 }
 
 static size_t doors_of(struct listeners *l, struct doors *d, size_t index,
@@ -148,6 +229,8 @@ static size_t doors_of(struct listeners *l, struct doors *d, size_t index,
 		.connections_max = d->connections_each,
 		.memory = HTTP_MEMORY_PUBLIC,
 	};
+	add_gateway_door(d, &d->gateway[index], l->gateway_tls, ret, &n);
+	add_gateway_door(d, &d->gateway_sockets[index], NULL, ret, &n);
 	if (index == 0 && d->admin >= 0)
 		ret[n++] = (struct http_listener){
 			.kind = LISTENER_ADMIN,
@@ -156,10 +239,10 @@ static size_t doors_of(struct listeners *l, struct doors *d, size_t index,
 			.connections_max = ADMIN_CONNECTIONS,
 			.memory = HTTP_MEMORY_ADMIN,
 		};
-	if (index == 0 && d->socket >= 0)
+	if (index == 0 && d->admin_socket >= 0)
 		ret[n++] = (struct http_listener){
 			.kind = LISTENER_SOCKET,
-			.fd = take(&d->socket),
+			.fd = take(&d->admin_socket),
 			.connections_max = ADMIN_CONNECTIONS,
 			.memory = HTTP_MEMORY_ADMIN,
 		};
@@ -190,49 +273,82 @@ static enum err make_worker(struct listeners *l, struct office *o, struct doors 
 	return e;
 }
 
+/* How many connections each worker may have at each of its doors. */
+static void share_files(struct doors *d, unsigned workers)
+{
+	const unsigned gateways = (d->gateway[0] >= 0 ? 1u : 0u) +
+				  (d->gateway_sockets[0] >= 0 ? 1u : 0u);
+	unsigned files = listen_raise_files();
+	unsigned kept = FILES_RESERVE + ADMIN_CONNECTIONS * 2;
+
+	d->gateway_each = files / GATEWAY_SHARE / workers;
+	if (d->gateway_each > GATEWAY_CONNECTIONS_MAX)
+		d->gateway_each = GATEWAY_CONNECTIONS_MAX;
+	kept += d->gateway_each * gateways * workers;
+	d->connections_each = (files > kept + FILES_RESERVE ? files - kept : FILES_RESERVE) /
+			      workers;
+}
+
 static enum err make_workers(struct listeners *l, struct office *o,
 			     const struct server_channels *channels, struct doors *d)
 {
-	unsigned files = listen_raise_files();
 	enum err e = ERR_OK;
 
-	d->connections_each = (files > 2 * FILES_RESERVE + ADMIN_CONNECTIONS * 2
-				       ? files - FILES_RESERVE - ADMIN_CONNECTIONS * 2
-				       : FILES_RESERVE) /
-			      (unsigned)l->count;
+	share_files(d, (unsigned)l->count);
 	for (size_t i = 0; i < l->count && !e; i++)
 		e = make_worker(l, o, d, i, channels->signing[i]);
 	return e;
 }
 
-enum err listeners_open(struct office *o, const struct server_channels *channels, int socket,
-			struct listeners **ret_listeners, struct config_fault *fault)
+static enum err load_all_tls(struct listeners *l, const struct config *c,
+			     struct config_fault *fault)
 {
-	const struct config *c = o->config;
+	enum err e = load_tls(&c->server.tls, "server.tls", &l->public_tls, fault);
+
+	if (!e)
+		e = load_tls(&c->admin.tls, "admin.tls", &l->admin_tls, fault);
+	if (!e)
+		e = load_tls(&c->gateway.tls, "gateway.tls", &l->gateway_tls, fault);
+	return e;
+}
+
+static enum err open_all(struct listeners *l, struct office *o,
+			 const struct server_channels *channels, struct door_sockets *sockets,
+			 struct doors *d, struct config_fault *fault)
+{
+	enum err e = load_all_tls(l, o->config, fault);
+
+	if (!e)
+		e = open_doors(l, o->config, d, fault);
+	if (e)
+		return e;
+	e = share_gateway_socket(sockets, d, l->count);
+	if (!e)
+		e = make_workers(l, o, channels, d);
+	return e ? say(fault, e, "workers", err_name(e)) : ERR_OK;
+}
+
+enum err listeners_open(struct office *o, const struct server_channels *channels,
+			struct door_sockets *sockets, struct listeners **ret_listeners,
+			struct config_fault *fault)
+{
 	struct listeners *l = calloc(1, sizeof(*l));
-	struct doors d = { .admin = -1, .socket = socket };
+	struct doors d = { .admin = -1, .admin_socket = take(&sockets->admin) };
 	enum err e;
 
 	if (!l) {
-		close_fd(&d.socket);
+		close_fd(&d.admin_socket);
+		listeners_unbind(sockets);
 		return say(fault, ERR_NOMEM, "listeners", "no memory");
 	}
 	l->count = channels->count;
 	for (size_t i = 0; i < l->count; i++)
-		d.public[i] = -1;
-	e = load_tls(&c->server.tls, "server.tls", &l->public_tls, fault);
-	if (!e)
-		e = load_tls(&c->admin.tls, "admin.tls", &l->admin_tls, fault);
-	if (!e)
-		e = open_doors(l, c, &d, fault);
-	if (!e) {
-		e = make_workers(l, o, channels, &d);
-		if (e)
-			say(fault, e, "workers", err_name(e));
-	}
+		d.public[i] = d.gateway[i] = d.gateway_sockets[i] = -1;
+	e = open_all(l, o, channels, sockets, &d, fault);
 	if (e)
 		listeners_drain(l);
 	doors_close(&d, l->count);
+	listeners_unbind(sockets);
 	if (e) {
 		listeners_free(l);
 		return e;
@@ -244,6 +360,11 @@ enum err listeners_open(struct office *o, const struct server_channels *channels
 const char *listeners_public_url(const struct listeners *l)
 {
 	return l->url;
+}
+
+const char *listeners_gateway_url(const struct listeners *l)
+{
+	return l->gateway_url;
 }
 
 void listeners_set_signer(struct listeners *l, const struct server_channels *channels)
@@ -259,21 +380,28 @@ void listeners_set_signer(struct listeners *l, const struct server_channels *cha
 enum err listeners_reload(struct listeners *l, const struct config *next,
 			  struct config_fault *fault)
 {
-	struct tls_cert *public, *admin;
-	enum err e = read_again(l->public_tls, &next->server.tls, "server.tls", &public, fault);
+	const struct {
+		const char *option;
+		struct tls *tls;
+		const struct tls_files *files;
+	} rows[] = {
+		{ "server.tls", l->public_tls, &next->server.tls },
+		{ "admin.tls", l->admin_tls, &next->admin.tls },
+		{ "gateway.tls", l->gateway_tls, &next->gateway.tls },
+	};
+	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+	struct tls_cert *certs[ROWS] = { NULL };
+	enum err e = ERR_OK;
 
-	if (e)
-		return e;
-	e = read_again(l->admin_tls, &next->admin.tls, "admin.tls", &admin, fault);
-	if (e) {
-		tls_cert_unref(public);
-		return e;
+	for (size_t i = 0; i < ROWS && !e; i++)
+		e = read_again(rows[i].tls, rows[i].files, rows[i].option, &certs[i], fault);
+	for (size_t i = 0; i < ROWS; i++) {
+		if (e)
+			tls_cert_unref(certs[i]);
+		else if (certs[i])
+			tls_replace(rows[i].tls, certs[i]);
 	}
-	if (public)
-		tls_replace(l->public_tls, public);
-	if (admin)
-		tls_replace(l->admin_tls, admin);
-	return ERR_OK;
+	return e;
 }
 
 void listeners_drain(struct listeners *l)
@@ -292,5 +420,6 @@ void listeners_free(struct listeners *l)
 		worker_free(l->workers[i]);
 	tls_free(l->public_tls);
 	tls_free(l->admin_tls);
+	tls_free(l->gateway_tls);
 	free(l);
 }

@@ -1,5 +1,7 @@
 /* The doors: sockets, TLS contexts and workers of a running server. Every worker accepts on the
- * public address; the first one also on the admin address and the admin socket. */
+ * public address and on the gateway's; the first one also on the admin address and the admin
+ * socket.
+ */
 #ifndef CHANCERY_SERVER_LISTENERS_H
 #define CHANCERY_SERVER_LISTENERS_H
 
@@ -8,17 +10,24 @@
 
 struct listeners;
 
-/* The admin socket alone, which must be made before the server is confined; -1 when it is off.
- * Whoever connects now waits until the first worker runs. */
-MUST_CHECK enum err listeners_bind(const struct config *c, int *ret_socket,
+/* Sockets with a name in the file system; -1: off. */
+struct door_sockets {
+	int admin, gateway;
+};
+/* These must be made before the server is confined. Whoever connects now waits until the workers
+ * run. On failure none is left open. */
+MUST_CHECK enum err listeners_bind(const struct config *c, struct door_sockets *ret_sockets,
 				   struct config_fault *fault);
-/* Listens on the rest and starts the workers; each takes one signing channel. `socket` is taken. On
- * failure nothing is left open and `fault` names the option and the reason. */
+void listeners_unbind(struct door_sockets *sockets);
+/* Listens on the rest and starts the workers; each takes one signing channel. `sockets` are taken.
+ * On failure nothing is left open and `fault` names the option and the reason. */
 MUST_CHECK enum err listeners_open(struct office *o, const struct server_channels *channels,
-				   int socket, struct listeners **ret_listeners,
+				   struct door_sockets *sockets, struct listeners **ret_listeners,
 				   struct config_fault *fault);
 /* "http://127.0.0.1:8080", with the port that was really taken. */
 const char *listeners_public_url(const struct listeners *l);
+/* Likewise; "off" without gateway.address. */
+const char *listeners_gateway_url(const struct listeners *l);
 /* A new signer's channels, one to each worker; they are taken. */
 void listeners_set_signer(struct listeners *l, const struct server_channels *channels);
 /* Certificates are read anew; on error all listeners keep what they had. */

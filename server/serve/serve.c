@@ -31,7 +31,7 @@ struct serving {
 struct entrance {
 	int signals;
 	int lock;
-	int socket;
+	struct door_sockets sockets;
 	bool confined;
 };
 
@@ -87,12 +87,13 @@ static void say_listening(struct office *o, const struct listeners *l)
 	log_z(&o->log, "public", listeners_public_url(l));
 	log_str(&o->log, "admin", o->config->admin.address);
 	log_str(&o->log, "socket", o->config->admin.socket);
+	log_z(&o->log, "gateway", listeners_gateway_url(l));
 	log_end(&o->log);
 	log_flush(&o->log);
 }
 
 static int run_office(struct serving *s, struct office *o, const struct server_channels *channels,
-		      const struct entrance *in)
+		      struct entrance *in)
 {
 	struct config_fault fault = { .text = "" };
 	struct listeners *listeners = NULL;
@@ -109,7 +110,7 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 		office_close(o);
 		return complain("no memory, or the database cannot be read");
 	}
-	if (listeners_open(o, channels, in->socket, &listeners, &fault)) {
+	if (listeners_open(o, channels, &in->sockets, &listeners, &fault)) {
 		key_duties_free(h.keys);
 		office_close(o);
 		return complain(fault.text);
@@ -130,21 +131,20 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 	return again ? SUPERVISOR_AGAIN : EXIT_OK;
 }
 
-/* Lock, then admin socket, then the walls: behind them no name outside the database's folder can be
- * made. On failure nothing stays open. */
+/* Lock, then the sockets in the file system, then the walls: behind them no name outside the
+ * database's folder can be made. On failure nothing stays open. */
 static enum err enter(const struct config *c, struct entrance *in, struct config_fault *fault)
 {
 	enum err e = office_lock(c, &in->lock, fault);
 
 	if (e)
 		return e;
-	e = listeners_bind(c, &in->socket, fault);
+	e = listeners_bind(c, &in->sockets, fault);
 	if (!e)
 		e = shut_in(c, &in->confined, fault);
 	if (!e)
 		return ERR_OK;
-	if (in->socket >= 0)
-		close(in->socket);
+	listeners_unbind(&in->sockets);
 	dblock_drop(in->lock);
 	return e;
 }
@@ -153,7 +153,7 @@ static int server_main(void *arg, const struct server_channels *channels)
 {
 	struct serving *s = arg;
 	struct config_fault fault = { .text = "" };
-	struct entrance in = { .signals = catch_signals(), .lock = -1, .socket = -1 };
+	struct entrance in = { .signals = catch_signals(), .lock = -1, .sockets = { -1, -1 } };
 	struct office office;
 	enum err e;
 
@@ -303,6 +303,8 @@ static int supervise(struct serving *s, struct signer_masters *masters)
 
 	if (!str_equal(c->admin.socket, STR("off")))
 		listen_unix_remove(c->admin.socket.p);
+	if (!str_equal(c->gateway.socket, STR("off")))
+		listen_unix_remove(c->gateway.socket.p);
 	return status;
 }
 

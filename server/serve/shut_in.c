@@ -91,6 +91,8 @@ static void fill(struct paths *p, const struct config *c)
 	add_certificate(p, c->server.tls.key);
 	add_certificate(p, c->admin.tls.certificate);
 	add_certificate(p, c->admin.tls.key);
+	add_certificate(p, c->gateway.tls.certificate);
+	add_certificate(p, c->gateway.tls.key);
 }
 
 /* Whatever the operator's paths are: is the master key out of reach? */

@@ -44,6 +44,11 @@ struct config {
 		struct tls_files tls;
 	} admin;
 	struct {
+		struct str address; /* "off" or host:port */
+		struct str socket;  /* path; "off" */
+		struct tls_files tls;
+	} gateway;
+	struct {
 		struct str url;	 /* "sqlite" */
 		struct str path; /* derived: DIR/db/chancery.db */
 	} storage;

@@ -48,6 +48,17 @@ const struct option_row option_rows[] = {
 	{ "admin.tls.key", &kind_path, AT(admin.tls.key), "", RELOAD,
 	  .help = "PEM file with the private key of that certificate." },
 
+	{ "gateway.address", &kind_address_or_off, AT(gateway.address), "off",
+	  .help = "Where /gateway/verify listens, for gateways only. Off loopback it needs "
+		  "gateway.tls." },
+	{ "gateway.socket", &kind_path_or_off, AT(gateway.socket), "off", .max = SOCKET_PATH_MAX,
+	  .help = "UNIX socket of the same, for the server's own user and group." },
+	{ "gateway.tls.certificate", &kind_path, AT(gateway.tls.certificate), "", RELOAD,
+	  .help = "PEM file with the certificate chain of the gateway listener; read again on "
+		  "SIGHUP." },
+	{ "gateway.tls.key", &kind_path, AT(gateway.tls.key), "", RELOAD,
+	  .help = "PEM file with the private key of that certificate." },
+
 	{ "storage.url", &kind_storage, AT(storage.url), "sqlite",
 	  .help = "The database: sqlite is DIR/db/chancery.db." },
 

@@ -57,7 +57,27 @@ static enum err tls_has_both_files(const struct config *c, struct config_fault *
 {
 	enum err e = tls_is_whole("server", &c->server.tls, fault);
 
-	return e ? e : tls_is_whole("admin", &c->admin.tls, fault);
+	if (!e)
+		e = tls_is_whole("admin", &c->admin.tls, fault);
+	return e ? e : tls_is_whole("gateway", &c->gateway.tls, fault);
+}
+
+/* A proxy in front of it would be asked in place of the gateway, and whoever reaches that proxy
+ * could ask: nothing but TLS makes a network good enough here. */
+static enum err gateway_is_covered(const struct config *c, struct config_fault *fault)
+{
+	struct str host = STR_NONE;
+	int64_t port;
+
+	if (address_split(c->gateway.address, &host, &port)) /* "off" */
+		return ERR_OK;
+	if (uri_host_is_loopback(host) || c->gateway.tls.certificate.n)
+		return ERR_OK;
+	return config_faulty(fault,
+			     "gateway.address: %.*s is not loopback, and tokens would travel in "
+			     "the clear; set gateway.tls.certificate and gateway.tls.key, or "
+			     "listen on 127.0.0.1 or on gateway.socket",
+			     STR_ARG(c->gateway.address));
 }
 
 static enum err listener_is_covered(const char *section, struct str address,
@@ -88,10 +108,30 @@ static enum err listeners_are_covered(const struct config *c, struct config_faul
 	e = listener_is_covered("admin", c->admin.address, &c->admin.tls, c, fault);
 	if (e)
 		return e;
-	if (str_equal(c->server.address, c->admin.address) &&
-	    !str_ends(c->admin.address, STR(":0")))
-		return config_faulty(
-			fault, "admin.address: the same as server.address; give each its own port");
+	return gateway_is_covered(c, fault);
+}
+
+static enum err listeners_are_apart(const struct config *c, struct config_fault *fault)
+{
+	const struct {
+		const char *name;
+		struct str address;
+	} rows[] = {
+		{ "server.address", c->server.address },
+		{ "admin.address", c->admin.address },
+		{ "gateway.address", c->gateway.address },
+	};
+
+	for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (str_equal_z(rows[i].address, "off") || str_ends(rows[i].address, STR(":0")))
+			continue;
+		for (size_t k = 0; k < i; k++) {
+			if (str_equal(rows[i].address, rows[k].address))
+				return config_faulty(fault,
+						     "%s: the same as %s; give each its own port",
+						     rows[i].name, rows[k].name);
+		}
+	}
 	return ERR_OK;
 }
 
@@ -204,13 +244,10 @@ static enum err default_alg_has_keys(const struct config *c, struct config_fault
 enum err config_check_serve(const struct config *c, struct config_fault *ret_fault)
 {
 	static enum err (*const rules[])(const struct config *, struct config_fault *) = {
-		issuer_is_set,
-		issuer_is_https,
-		tls_has_both_files,
-		listeners_are_covered,
-		rotation_is_slow_enough,
-		lifetimes_fit_keys,
-		logins_outlive_their_tokens,
+		issuer_is_set,	      issuer_is_https,
+		tls_has_both_files,   listeners_are_covered,
+		listeners_are_apart,  rotation_is_slow_enough,
+		lifetimes_fit_keys,   logins_outlive_their_tokens,
 		default_alg_has_keys,
 	};
 
@@ -246,9 +283,26 @@ static enum err same_value(const struct config *now, const struct config *next, 
 
 /* Certificates may be replaced under a running listener; TLS itself can not be taken from one or
  * given. */
-static bool tls_comes_or_goes(const struct tls_files *now, const struct tls_files *next)
+static enum err tls_stays(const struct config *now, const struct config *next,
+			  struct config_fault *fault)
 {
-	return !now->certificate.n != !next->certificate.n;
+	const struct {
+		const char *section;
+		const struct tls_files *now, *next;
+	} rows[] = {
+		{ "server", &now->server.tls, &next->server.tls },
+		{ "admin", &now->admin.tls, &next->admin.tls },
+		{ "gateway", &now->gateway.tls, &next->gateway.tls },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!rows[i].now->certificate.n != !rows[i].next->certificate.n)
+			return config_faulty(fault,
+					     "%s.tls: can not be switched on or off while the "
+					     "server runs; restart it",
+					     rows[i].section);
+	}
+	return ERR_OK;
 }
 
 enum err config_check_reload(const struct config *now, const struct config *next,
@@ -264,15 +318,5 @@ enum err config_check_reload(const struct config *now, const struct config *next
 		if (e)
 			return e;
 	}
-	if (tls_comes_or_goes(&now->server.tls, &next->server.tls))
-		return config_faulty(
-			ret_fault,
-			"server.tls: can not be switched on or off while the server runs; "
-			"restart it");
-	if (tls_comes_or_goes(&now->admin.tls, &next->admin.tls))
-		return config_faulty(
-			ret_fault,
-			"admin.tls: can not be switched on or off while the server runs; "
-			"restart it");
-	return ERR_OK;
+	return tls_stays(now, next, ret_fault);
 }

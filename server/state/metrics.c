@@ -261,9 +261,11 @@ void count_db_result(struct metrics_shard *s, enum err result)
 
 static size_t listener_index(unsigned listener)
 {
-	if (listener == LISTENER_PUBLIC)
-		return 0;
-	return listener == LISTENER_ADMIN ? 1 : 2;
+	size_t i = 0;
+
+	while (i < LISTENERS_COUNTED - 1 && listener != (unsigned)LISTENER_PUBLIC << i)
+		i++;
+	return i;
 }
 
 void count_begun(struct metrics_shard *s, unsigned listener)
@@ -294,4 +296,10 @@ void count_probe(struct metrics_shard *s, unsigned verdict)
 {
 	if (s && verdict < PROBES_COUNTED)
 		add(&s->cells[CELL_PROBES + verdict], 1);
+}
+
+void count_gateway(struct metrics_shard *s, enum gateway_verdict verdict)
+{
+	if (s)
+		add(&s->cells[CELL_GATEWAY + verdict], 1);
 }

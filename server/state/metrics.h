@@ -52,6 +52,17 @@ void count_ended(struct metrics_shard *s, unsigned listener);
 void count_jwks(struct metrics_shard *s, bool not_modified);
 void count_http_refused(struct metrics_shard *s); /* refused below us by the HTTP library */
 void count_probe(struct metrics_shard *s, unsigned verdict); /* enum probe_verdict */
+/* What /gateway/verify said. */
+enum gateway_verdict {
+	GATEWAY_ALLOWED,
+	GATEWAY_NO_TOKEN,
+	GATEWAY_INVALID_TOKEN,
+	GATEWAY_INSUFFICIENT,
+	GATEWAY_BAD_QUESTION, /* of the gateway: its configuration is wrong */
+	GATEWAY_UNDECIDED,    /* trouble of ours */
+	GATEWAY_VERDICTS
+};
+void count_gateway(struct metrics_shard *s, enum gateway_verdict verdict);
 
 /* Values that are read when asked for: filled by the caller of metrics_render. */
 struct metrics_gauges {

@@ -65,6 +65,8 @@ VALUES(active_value, "false", "true")
 VALUES(probe_value, "holds", "lacks", "failed")
 VALUES(reason_value, "password", "client_secret", "refresh_repeat")
 VALUES(audit_outcome_value, "ok", "denied", "ended")
+VALUES(gateway_value, "allowed", "no_token", "invalid_token", "insufficient_scope", "bad_question",
+       "undecided")
 
 #define NO_LABEL { NULL, 1, NULL }
 
@@ -137,6 +139,11 @@ const struct family metrics_families[FAMILY_COUNT] = {
 			    CELL_PROBES,
 			    { "result", PROBES_COUNTED, probe_value },
 			    NO_LABEL },
+	[FAMILY_GATEWAY] = { "chancery_gateway_verifications_total",
+			     "Tokens judged for gateways.",
+			     CELL_GATEWAY,
+			     { "verdict", GATEWAY_VERDICTS, gateway_value },
+			     NO_LABEL },
 };
 
 /* ---- text ---- */
@@ -333,8 +340,6 @@ static void db_histogram(struct metrics *m, struct buf *out)
 
 static void in_flight(struct metrics *m, struct buf *out)
 {
-	static const enum listener listeners[LISTENERS_COUNTED] = { LISTENER_PUBLIC, LISTENER_ADMIN,
-								    LISTENER_SOCKET };
 	const char *name = "chancery_http_requests_in_flight";
 
 	metrics_head(out, name, "gauge", "Requests that have begun and are not answered.");
@@ -343,7 +348,8 @@ static void in_flight(struct metrics *m, struct buf *out)
 
 		for (struct metrics_shard *s = atomic_load(&m->shards); s; s = s->next)
 			sum += load(&s->in_flight[i]);
-		buf_fmt(out, "%s{listener=\"%s\"}", name, listener_name(listeners[i]));
+		buf_fmt(out, "%s{listener=\"%s\"}", name,
+			listener_name((enum listener)(LISTENER_PUBLIC << i)));
 		u64(out, sum);
 	}
 }
@@ -389,7 +395,7 @@ static void one_series(struct metrics *m, const struct metrics_gauges *g, const 
 static void each_series(struct metrics *m, const struct metrics_gauges *g, struct buf *out,
 			series_writer *write)
 {
-	for (unsigned l = LISTENER_PUBLIC; l <= LISTENER_SOCKET; l <<= 1) {
+	for (unsigned l = LISTENER_PUBLIC; l <= LISTENER_LAST; l <<= 1) {
 		for (unsigned r = 0; r <= g->route_count; r++) {
 			const unsigned route = r < g->route_count ? r : METRICS_NO_ROUTE;
 

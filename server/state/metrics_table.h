@@ -20,7 +20,7 @@ enum {
 	ERRORS_COUNTED = ERR_COUNT - ERR_WIRE - 1,
 	ROUTES_COUNTED = 64,	  /* by cells; the last stands for "none" and what is beyond */
 	AUDIT_TYPES_COUNTED = 48, /* the last stands for "other" */
-	LISTENERS_COUNTED = 3,
+	LISTENERS_COUNTED = 4,
 	DB_CLASSES_COUNTED = 5,
 	BUCKETS_MAX = 14, /* without +Inf */
 	SERIES_MAX = 128, /* (listener, route, method) that one thread has seen */
@@ -42,6 +42,7 @@ enum family_id {
 	FAMILY_DB_ERRORS,
 	FAMILY_HTTP_REFUSED,
 	FAMILY_PROBES,
+	FAMILY_GATEWAY,
 	FAMILY_COUNT
 };
 
@@ -74,7 +75,8 @@ enum {
 	CELL_DB_ERRORS = CELL_AUDIT_ERRORS + AUDIT_TYPES_COUNTED,
 	CELL_HTTP_REFUSED = CELL_DB_ERRORS + DB_CLASSES_COUNTED,
 	CELL_PROBES = CELL_HTTP_REFUSED + 1,
-	CELL_COUNT = CELL_PROBES + PROBES_COUNTED
+	CELL_GATEWAY = CELL_PROBES + PROBES_COUNTED,
+	CELL_COUNT = CELL_GATEWAY + GATEWAY_VERDICTS
 };
 
 struct bounds {

@@ -19,6 +19,8 @@ const char *listener_name(enum listener l)
 		return "public";
 	case LISTENER_ADMIN:
 		return "admin";
+	case LISTENER_GATEWAY:
+		return "gateway";
 	case LISTENER_SOCKET:
 		break;
 	}

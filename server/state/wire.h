@@ -15,11 +15,17 @@ enum method {
 	METHOD_COUNT
 };
 /* Bits: a route names the listeners it is served on. */
-enum listener { LISTENER_PUBLIC = 1, LISTENER_ADMIN = 2, LISTENER_SOCKET = 4 };
+enum listener {
+	LISTENER_PUBLIC = 1,
+	LISTENER_ADMIN = 2,
+	LISTENER_SOCKET = 4,
+	LISTENER_GATEWAY = 8,
+	LISTENER_LAST = LISTENER_GATEWAY,
+};
 
 /* "GET"; "other" for METHOD_OTHER and what is no method. */
 const char *method_name(enum method m);
-/* "public", "admin", "socket". */
+/* "public", "admin", "socket", "gateway". */
 const char *listener_name(enum listener l);
 
 #endif

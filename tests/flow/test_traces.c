@@ -227,7 +227,7 @@ END_TEST
 /* Every method on every row and on paths that do not exist, at every door. */
 static void ask_everything(struct flow *f)
 {
-	for (unsigned l = LISTENER_PUBLIC; l <= LISTENER_SOCKET; l <<= 1) {
+	for (unsigned l = LISTENER_PUBLIC; l <= LISTENER_LAST; l <<= 1) {
 		for (unsigned method = 0; method < METHOD_COUNT; method++) {
 			struct metrics_shard *shard = metrics_shard(f->app.metrics);
 			struct request_labels labels = { l, method, METRICS_NO_ROUTE, 200 };

@@ -276,7 +276,8 @@ static size_t open_doors(struct house *h, const struct house_options *o, struct 
 	};
 	if (o->unix_socket) {
 		house_path(h, "admin.sock", h->socket, sizeof(h->socket));
-		ck_assert_msg(listen_unix(h->socket, &fd, &fault) == ERR_OK, "%s", fault.text);
+		ck_assert_msg(listen_unix(h->socket, LISTEN_OWNER, &fd, &fault) == ERR_OK, "%s",
+			      fault.text);
 		ret[n++] = (struct http_listener){
 			.kind = LISTENER_SOCKET,
 			.fd = fd,

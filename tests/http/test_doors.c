@@ -88,22 +88,22 @@ START_TEST(a_unix_socket_is_ours_alone_and_replaces_only_a_dead_one)
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
-	ck_assert_int_eq(listen_unix(path, &fd, &fault), ERR_OK);
+	ck_assert_int_eq(listen_unix(path, LISTEN_OWNER, &fd, &fault), ERR_OK);
 	ck_assert_int_eq(lstat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
-	ck_assert_int_eq(listen_unix(path, &second, &fault), ERR_CONFLICT);
+	ck_assert_int_eq(listen_unix(path, LISTEN_OWNER, &second, &fault), ERR_CONFLICT);
 	close(fd);
-	ck_assert_int_eq(listen_unix(path, &fd, &fault), ERR_OK);
+	ck_assert_int_eq(listen_unix(path, LISTEN_OWNER, &fd, &fault), ERR_OK);
 	close(fd);
 	unlink(path);
 	/* what is no socket stays */
 	ck_assert_int_eq(mkdir(path, 0700), 0);
-	ck_assert_int_eq(listen_unix(path, &fd, &fault), ERR_CONFLICT);
+	ck_assert_int_eq(listen_unix(path, LISTEN_OWNER, &fd, &fault), ERR_CONFLICT);
 	ck_assert_int_eq(rmdir(path), 0);
 	memset(long_path, 'x', sizeof(long_path));
 	long_path[0] = '/';
 	long_path[199] = '\0';
-	ck_assert_int_eq(listen_unix(long_path, &fd, &fault), ERR_LIMIT);
+	ck_assert_int_eq(listen_unix(long_path, LISTEN_OWNER, &fd, &fault), ERR_LIMIT);
 	ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
