@@ -80,6 +80,7 @@ static const struct {
 	{ "{\"name\":\"x\",\"email\":\"@b\"}", "/email" },
 	{ "{\"name\":\"x\",\"roles\":\"admin\"}", "/roles" },
 	{ "{\"name\":\"x\",\"roles\":[\"a b\"]}", "/roles" },
+	{ "{\"name\":\"x\",\"roles\":[\"a,b\"]}", "/roles" },
 	{ "{\"name\":\"x\",\"password\":\"short\"}", "/password" },
 	{ "{\"name\":\"x\",\"password\":\"\"}", "/password" },
 	{ "{\"name\":\"x\",\"password\":\"\\u00e9\\u00e9\\u00e9\\u00e9\"}",
