@@ -80,8 +80,10 @@ static void take_peer(struct exchange *x, const struct peer *peer)
 		rq->address = STR("unix");
 		return;
 	}
-	proxy_client(&rq->snapshot->config->server.trusted_proxies, &peer->address, &x->head,
-		     &client);
+	/* a gateway may pass its client's fields on as they came: they prove nothing there */
+	if (rq->listener != LISTENER_GATEWAY)
+		proxy_client(&rq->snapshot->config->server.trusted_proxies, &peer->address,
+			     &x->head, &client);
 	if (!memcmp(&client, &peer->address, sizeof(client))) {
 		rq->address = arena_str(rq->arena, str_z(peer->text));
 		return;
@@ -96,7 +98,7 @@ static void open_body(struct exchange *x)
 	const struct route *route = x->rq.route;
 	size_t max = route->body == BODY_NONE ? FORM_SIZE_MAX : route->body_max;
 
-	x->keeps = route->body != BODY_NONE;
+	x->keeps = route->body == BODY_FORM || route->body == BODY_JSON;
 	buf_init(&x->body, x->rq.arena, max);
 	if (x->head.content_length > (int64_t)max)
 		refuse(x,
@@ -111,6 +113,7 @@ void exchange_open(struct exchange *x, const struct peer *peer)
 	enum err e;
 
 	take_peer(x, peer);
+	x->head.target_max = router_target_max(rq->listener);
 	e = head_check(&x->head);
 	rq->method = x->head.verb;
 	if (e) {

@@ -192,10 +192,11 @@ static bool cut_origin(struct str *target)
  * 9112 3.2). */
 static enum err read_target(struct head *h)
 {
+	const size_t max = h->target_max ? h->target_max : HTTP_TARGET_MAX;
 	struct str t = h->target;
 	const char *mark;
 
-	if (t.n > HTTP_TARGET_MAX)
+	if (t.n > max)
 		return fault(h, ERR_URI_TOO_LONG, 0, "the target is too long");
 	for (size_t i = 0; i < t.n; i++)
 		if (t.p[i] < 0x21 || t.p[i] > 0x7e || t.p[i] == '#')

@@ -40,6 +40,8 @@ struct head {
 	struct str field[HEAD_NAMES]; /* trimmed; absent ones are STR_NONE */
 	struct head_lines forwarded, x_forwarded_for;
 
+	size_t target_max; /* set by the caller before head_check; 0: HTTP_TARGET_MAX */
+
 	/* filled by head_check */
 	enum method verb;
 	struct str path;	/* within the target, or "/" */

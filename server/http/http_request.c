@@ -34,7 +34,10 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *x,
 	if (r->content_type)
 		ok &= MHD_add_response_header(response, "Content-Type", r->content_type);
 	for (size_t i = 0; i < r->header_count; i++) {
-		const char *value = arena_z(rq->arena, r->headers[i].value);
+		/* the library takes no empty value; a space is white space around one (RFC 9110
+		 * 5.5), and the reader sees none */
+		const char *value = r->headers[i].value.n ? arena_z(rq->arena, r->headers[i].value)
+							  : " ";
 
 		ok &= value && MHD_add_response_header(response, r->headers[i].name, value);
 	}

@@ -39,6 +39,18 @@ enum {
 	  .no_store = true,                                                                        \
 	  .handle = handler }
 
+/* Envoy puts its client's path and query behind the second form, whatever they are. */
+#define GATEWAY_VERIFY(path, tail)                                                                 \
+	{ .name = path,                                                                            \
+	  .any_method = true,                                                                      \
+	  .pattern = path tail,                                                                    \
+	  .listeners = LISTENER_GATEWAY,                                                           \
+	  .auth = AUTH_NONE, /* the handler judges the token itself */                             \
+	  .dress = DRESS_STATUS,                                                                   \
+	  .body = BODY_IGNORED,                                                                    \
+	  .body_max = GATEWAY_BODY_MAX,                                                            \
+	  .handle = ep_gateway_verify }
+
 const struct route routes[] = { OAUTH_FORM("/oauth2/token", ep_token),
 				OAUTH_FORM("/oauth2/introspect", ep_introspect),
 				OAUTH_FORM("/oauth2/revoke", ep_revoke),
@@ -48,5 +60,8 @@ const struct route routes[] = { OAUTH_FORM("/oauth2/token", ep_token),
 				HEALTH("/livez", EVERYWHERE, ep_livez),
 				HEALTH("/readyz", EVERYWHERE, ep_readyz),
 				HEALTH("/metrics", INSIDE, ep_metrics),
+				GATEWAY_VERIFY("/gateway/verify", ""),
+				GATEWAY_VERIFY("/gateway/verify/{api}", ""),
+				GATEWAY_VERIFY("/gateway/verify/{api}", "/{*}"),
 				ADMIN_ROUTES };
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);

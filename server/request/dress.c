@@ -9,7 +9,7 @@
 #include "server/request/app.h"
 #include "server/token/auth.h"
 
-enum { REFUSAL_MAX = 4096 };
+enum { REFUSAL_MAX = 4096, CHALLENGE_MAX = SCOPE_MAX + 256 };
 
 static const struct {
 	int status;
@@ -68,7 +68,8 @@ static enum route_dress dress_of(const struct request *rq)
 {
 	if (rq->route)
 		return rq->route->dress;
-	return rq->listener == LISTENER_PUBLIC ? DRESS_STATUS : DRESS_PROBLEM;
+	return rq->listener == LISTENER_ADMIN || rq->listener == LISTENER_SOCKET ? DRESS_PROBLEM
+										 : DRESS_STATUS;
 }
 
 /* Arena text from a builder that may have failed: then the header is left out, the status stays. */
@@ -105,7 +106,7 @@ static void retry_header(struct request *rq)
 	header_from(rq, "Retry-After", &b);
 }
 
-/* The names that open the route, as the built-in api declares them. */
+/* The names that open a route of the admin API, as the built-in api declares them. */
 static void opening_scopes(const struct request *rq, struct buf *b)
 {
 	const struct api *api = api_by_slug(&rq->snapshot->apis, STR(ADMIN_API_SLUG));
@@ -123,20 +124,34 @@ static void opening_scopes(const struct request *rq, struct buf *b)
 	}
 }
 
+/* Left out where no scope would help, a role is missing. */
+static void scope_attribute(const struct request *rq, struct buf *b)
+{
+	const bool admin = rq->route && rq->route->auth == AUTH_ADMIN;
+
+	if (!admin && !rq->challenge_scope.n)
+		return;
+	buf_z(b, ", scope=\"");
+	if (admin)
+		opening_scopes(rq, b);
+	else
+		buf_str(b, rq->challenge_scope);
+	buf_byte(b, '"');
+}
+
 /* RFC 6750 3: no error code without credentials, the scope that would do with too little. */
 static void bearer_challenge(struct request *rq, enum err e)
 {
 	struct buf b;
 
-	buf_init(&b, rq->arena, 512);
+	buf_init(&b, rq->arena, CHALLENGE_MAX);
 	buf_z(&b, "Bearer realm=\"chancery\"");
 	if (e == ERR_INVALID_TOKEN || e == ERR_INSUFFICIENT_SCOPE)
 		buf_fmt(&b, ", error=\"%s\"", err_row(e)->wire);
-	if (e == ERR_INSUFFICIENT_SCOPE && rq->route) {
-		buf_z(&b, ", scope=\"");
-		opening_scopes(rq, &b);
-		buf_byte(&b, '"');
-	}
+	if (e == ERR_INVALID_TOKEN && rq->challenge_text)
+		buf_fmt(&b, ", error_description=\"%s\"", rq->challenge_text);
+	if (e == ERR_INSUFFICIENT_SCOPE)
+		scope_attribute(rq, &b);
 	header_from(rq, "WWW-Authenticate", &b);
 }
 

@@ -91,9 +91,12 @@ struct request {
 	const char *description; /* the admin API may tell more than the table: a constant or arena
 				    text */
 	struct str pointer;	 /* RFC 6901, the member at fault: goes into the problem */
-	int64_t retry_after;	 /* seconds; 429 and 503 */
-	int64_t ready_at;	 /* with ERR_NOT_READY: goes into the problem */
-	struct str laggards;	 /* likewise; a JSON array */
+	/* goes into the Bearer challenge; in the characters of RFC 6750 3 */
+	struct str challenge_scope;
+	const char *challenge_text; /* error_description: a constant */
+	int64_t retry_after;	    /* seconds; 429 and 503 */
+	int64_t ready_at;	    /* with ERR_NOT_READY: goes into the problem */
+	struct str laggards;	    /* likewise; a JSON array */
 	/* for the log line */
 	struct str log_client, log_subject, log_grant, log_kid, log_jti;
 

@@ -84,6 +84,8 @@ static bool fits(const char *pattern, struct str path, struct raw_args *ret_args
 	while (want_rest.n > 0) {
 		if (!segment(&want_rest, &want) || !segment(&path, &have))
 			return false;
+		if (str_equal_z(want, "{*}"))
+			return true;
 		if (want.n == 0 || want.p[0] != '{') {
 			if (!str_equal(want, have))
 				return false;
@@ -112,7 +114,8 @@ static bool row_fits(const struct route *row, const struct target *t, enum liste
 
 static bool row_takes(const struct route *row, enum method method)
 {
-	return row->method == method || (row->method == METHOD_GET && method == METHOD_HEAD);
+	return row->any_method || row->method == method ||
+	       (row->method == METHOD_GET && method == METHOD_HEAD);
 }
 
 /* Of all rows that fit the path only those with the fewest {segments} count, so that "/keys/plan"
@@ -176,13 +179,19 @@ static enum err percent_decode(struct arena *a, struct str raw, struct str *ret_
 	return ERR_OK;
 }
 
+size_t router_target_max(enum listener listener)
+{
+	return listener == LISTENER_GATEWAY ? HTTP_TARGET_GATEWAY_MAX : HTTP_TARGET_MAX;
+}
+
 enum err router_match(struct request *rq)
 {
+	const size_t max = router_target_max(rq->listener);
 	struct raw_args args = { .count = 0 };
 	enum err e;
 
-	if (rq->path.n + rq->query.n > HTTP_TARGET_MAX)
-		return fail(rq, ERR_URI_TOO_LONG, "target of more than %d bytes", HTTP_TARGET_MAX);
+	if (rq->path.n + rq->query.n > max)
+		return fail(rq, ERR_URI_TOO_LONG, "target of more than %zu bytes", max);
 	choose(rq, &args);
 	if (!rq->route)
 		return fail(rq, ERR_NO_ROUTE, "no such path on this listener");
@@ -272,6 +281,7 @@ static enum err read_body(struct request *rq)
 		return read_form(rq);
 	case BODY_JSON:
 		return read_json(rq);
+	case BODY_IGNORED:
 	case BODY_NONE:
 		break;
 	}

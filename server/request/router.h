@@ -15,12 +15,16 @@ enum route_auth {
 /* How an error looks. */
 enum route_dress { DRESS_STATUS = 0, DRESS_OAUTH /* RFC 6749 5.2 */, DRESS_PROBLEM /* RFC 9457 */ };
 
-enum route_body { BODY_NONE = 0, BODY_FORM, BODY_JSON };
+/* BODY_IGNORED: read up to body_max and thrown away. */
+enum route_body { BODY_NONE = 0, BODY_FORM, BODY_JSON, BODY_IGNORED };
 
 struct route {
 	const char *name; /* metrics and log label: "/oauth2/token" */
 	enum method method;
-	const char *pattern; /* "/admin/v1/clients/{id}"; a {} matches one non-empty segment */
+	bool any_method; /* whatever `method` says */
+	/* "/admin/v1/clients/{id}"; a {} matches one non-empty segment, {*} at the end whatever
+	 * follows, a slash at the least */
+	const char *pattern;
 	unsigned listeners;
 	enum route_auth auth;
 	unsigned scope; /* AUTH_ADMIN: any of these bits opens it */
@@ -40,6 +44,9 @@ unsigned route_index(const struct request *rq);
  * documents are also found in RFC 8414 3.1's form, with the path at the end. {} segments are
  * percent-decoded into rq->path_args ('+' is itself there, RFC 3986 3.3) and must be %x20-7E
  * afterwards. */
+
+/* Longest path and query together that a listener takes. */
+size_t router_target_max(enum listener listener);
 
 /* Before the body: finds the row (400 for a bad escape, 404, 405 with Allow, 414), the limits of
  * the body. ERR_OK and rq->route set, or the error; then call router_refuse. (With 405 the route is

@@ -15,6 +15,9 @@ enum err ep_revoke(struct request *rq);
 enum err ep_jwks(struct request *rq);
 enum err ep_metadata(struct request *rq);
 
+/* The gateway listener: may this token pass? */
+enum err ep_gateway_verify(struct request *rq);
+
 enum err ep_livez(struct request *rq);
 enum err ep_readyz(struct request *rq);
 enum err ep_metrics(struct request *rq);

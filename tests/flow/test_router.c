@@ -24,9 +24,11 @@ START_TEST(every_row_says_who_may_enter_and_where)
 		ck_assert_ptr_nonnull(r->name);
 		ck_assert_msg(r->pattern && r->pattern[0] == '/', "%s", r->name);
 		ck_assert_msg(r->auth != AUTH_DENY && r->listeners && r->handle, "%s", r->name);
-		ck_assert_msg(r->method == METHOD_GET || r->method == METHOD_POST ||
-				      r->method == METHOD_PATCH || r->method == METHOD_DELETE,
+		ck_assert_msg(r->any_method || r->method == METHOD_GET ||
+				      r->method == METHOD_POST || r->method == METHOD_PATCH ||
+				      r->method == METHOD_DELETE,
 			      "%s", r->name);
+		ck_assert_msg(!r->any_method || r->listeners == LISTENER_GATEWAY, "%s", r->name);
 		ck_assert_msg(r->auth != AUTH_ADMIN || (r->scope && r->no_store &&
 							!(r->listeners & LISTENER_PUBLIC)),
 			      "%s", r->name);

@@ -1,0 +1,44 @@
+/* What a gateway asks of /gateway/verify and what it is told: "may this token pass, and whose is
+ * it?" Who judges the token is another matter; the two ends here are the same for every judge. */
+#ifndef CHANCERY_SERVER_GATEWAY_H
+#define CHANCERY_SERVER_GATEWAY_H
+
+#include "oauth/scope.h"
+#include "server/request/request.h"
+
+/* Strings are the request's arena's. */
+struct gateway_question {
+	struct str audience; /* as asked; absent where the path names an api by its slug */
+	struct str slug;
+	struct scope scope; /* all of it is needed */
+	struct scope roles; /* likewise */
+};
+
+/* Whom the token stands for. Strings live as long as the request. */
+struct gateway_identity {
+	struct str sub, client_id, scope, jti;
+	struct str roles; /* separated by single spaces; only a user has any */
+	bool user;	  /* a user's login, not a client of its own */
+	int64_t exp;
+};
+
+/* Query `audience` (one), `scope` and `role` (space-separated, at least one where given), nothing
+ * else and nothing twice; or a slug from the path, and then the query is the client's business.
+ * ERR_INVALID_REQUEST, ERR_NOMEM. */
+MUST_CHECK enum err gateway_read_question(struct request *rq, struct gateway_question *ret_q);
+
+/* RFC 6750 2.1, the header and nothing else. ERR_NO_TOKEN. ERR_INVALID_TOKEN, with a word to the
+ * client: of a format that only introspection, or the api itself, can read. */
+MUST_CHECK enum err gateway_read_token(struct request *rq, struct str *ret_token);
+
+/* Has it everything that was asked for? ERR_INSUFFICIENT_SCOPE, and the challenge says the scope.
+ */
+MUST_CHECK enum err gateway_check_needs(struct request *rq, const struct gateway_question *q,
+					const struct gateway_identity *id);
+
+/* 200 with all identity headers. ERR_INVALID_TOKEN: a value that no header can carry unchanged. */
+MUST_CHECK enum err gateway_answer(struct request *rq, const struct gateway_identity *id);
+
+void gateway_count(struct request *rq, enum err verdict);
+
+#endif
