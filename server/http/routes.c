@@ -10,14 +10,15 @@ enum {
 	INSIDE = LISTENER_ADMIN | LISTENER_SOCKET
 };
 
-#define DOCUMENT(path, handler)                                                                    \
+#define DOCUMENT_AT(path, where, handler)                                                          \
 	{ .name = path,                                                                            \
 	  .method = METHOD_GET,                                                                    \
 	  .pattern = path,                                                                         \
-	  .listeners = LISTENER_PUBLIC,                                                            \
+	  .listeners = where,                                                                      \
 	  .auth = AUTH_NONE,                                                                       \
 	  .dress = DRESS_OAUTH,                                                                    \
 	  .handle = handler }
+#define DOCUMENT(path, handler) DOCUMENT_AT(path, LISTENER_PUBLIC, handler)
 #define OAUTH_FORM(path, handler)                                                                  \
 	{ .name = path,                                                                            \
 	  .method = METHOD_POST,                                                                   \
@@ -63,5 +64,7 @@ const struct route routes[] = { OAUTH_FORM("/oauth2/token", ep_token),
 				GATEWAY_VERIFY("/gateway/verify", ""),
 				GATEWAY_VERIFY("/gateway/verify/{api}", ""),
 				GATEWAY_VERIFY("/gateway/verify/{api}", "/{*}"),
+				DOCUMENT_AT("/gateway/jwks.json", LISTENER_GATEWAY,
+					    ep_gateway_jwks),
 				ADMIN_ROUTES };
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);

@@ -16,6 +16,7 @@
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_LOGFMT };
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum key_probe { KEY_PROBE_AUTO, KEY_PROBE_OFF };
+enum on_off { OPTION_OFF, OPTION_ON };
 enum log_access { LOG_ACCESS_ALL, LOG_ACCESS_ERRORS, LOG_ACCESS_MODIFYING, LOG_ACCESS_OFF };
 
 struct str_list {
@@ -46,6 +47,7 @@ struct config {
 	struct {
 		struct str address; /* "off" or host:port */
 		struct str socket;  /* path; "off" */
+		enum on_off identity;
 		struct tls_files tls;
 	} gateway;
 	struct {

@@ -6,6 +6,7 @@ enum { SOCKET_PATH_MAX = 107 }; /* sockaddr_un.sun_path without its NUL */
 
 static const char *const level_words[] = { "debug", "info", "warn", "error", NULL };
 static const char *const format_words[] = { "json", "logfmt", NULL };
+static const char *const on_off_words[] = { "off", "on", NULL };
 static const char *const probe_words[] = { "auto", "off", NULL };
 static const char *const access_words[] = { "all", "errors", "modifying", "off", NULL };
 
@@ -53,6 +54,10 @@ const struct option_row option_rows[] = {
 		  "gateway.tls." },
 	{ "gateway.socket", &kind_path_or_off, AT(gateway.socket), "off", .max = SOCKET_PATH_MAX,
 	  .help = "UNIX socket of the same, for the server's own user and group." },
+	{ "gateway.identity", &kind_word, AT(gateway.identity), "off", .words = on_off_words,
+	  RELOAD,
+	  .help = "on adds X-Identity to good answers, a signed document for the services behind; "
+		  "off does not." },
 	{ "gateway.tls.certificate", &kind_path, AT(gateway.tls.certificate), "", RELOAD,
 	  .help = "PEM file with the certificate chain of the gateway listener; read again on "
 		  "SIGHUP." },

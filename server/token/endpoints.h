@@ -17,6 +17,8 @@ enum err ep_metadata(struct request *rq);
 
 /* The gateway listener: may this token pass? */
 enum err ep_gateway_verify(struct request *rq);
+/* The keys of X-Identity */
+enum err ep_gateway_jwks(struct request *rq);
 
 enum err ep_livez(struct request *rq);
 enum err ep_readyz(struct request *rq);

@@ -116,7 +116,11 @@ static enum err decide(struct request *rq)
 		e = judge(rq, api, token, &id);
 	if (!e)
 		e = gateway_check_needs(rq, q, &id);
-	return e ? e : gateway_answer(rq, &id);
+	if (!e)
+		e = gateway_answer(rq, &id);
+	if (!e && rq->snapshot->config->gateway.identity)
+		e = gateway_sign_identity(rq, &id, api->uri);
+	return e;
 }
 
 enum err ep_gateway_verify(struct request *rq)

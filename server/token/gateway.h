@@ -39,6 +39,11 @@ MUST_CHECK enum err gateway_check_needs(struct request *rq, const struct gateway
 /* 200 with all identity headers. ERR_INVALID_TOKEN: a value that no header can carry unchanged. */
 MUST_CHECK enum err gateway_answer(struct request *rq, const struct gateway_identity *id);
 
+/* X-Identity, for an answer that is good otherwise; `api` is the audience asked about.
+ * ERR_UNAVAILABLE. */
+MUST_CHECK enum err gateway_sign_identity(struct request *rq, const struct gateway_identity *id,
+					  struct str api);
+
 void gateway_count(struct request *rq, enum err verdict);
 
 #endif

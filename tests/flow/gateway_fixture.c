@@ -6,9 +6,9 @@
 struct flow *gateway_flow;
 const char *gateway_secret;
 
-void gateway_up(void)
+static void up_with(const char *const *sets)
 {
-	gateway_flow = flow_new(NULL);
+	gateway_flow = flow_new(sets);
 	flow_api(gateway_flow, ORDERS, "orders", "read write");
 	flow_api(gateway_flow, BILLING, "billing", "read bills");
 	gateway_secret = flow_client(gateway_flow, "shop", "read write bills", ORDERS " " BILLING);
@@ -17,6 +17,16 @@ void gateway_up(void)
 			       "{\"roles\":[\"buyer\",\"clerk\"]}")
 				 .status,
 			 200);
+}
+
+void gateway_up(void)
+{
+	up_with(NULL);
+}
+
+void gateway_up_with_identity(void)
+{
+	up_with((const char *const[]){ "gateway.identity=on", NULL });
 }
 
 void gateway_down(void)
@@ -105,6 +115,7 @@ int main(void)
 	int failed;
 
 	srunner_add_suite(runner, gateway_claims_suite());
+	srunner_add_suite(runner, gateway_identity_suite());
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

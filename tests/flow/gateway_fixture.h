@@ -18,6 +18,7 @@ extern struct flow *gateway_flow;
 extern const char *gateway_secret; /* of the client "shop" */
 
 void gateway_up(void);
+void gateway_up_with_identity(void); /* gateway.identity: on */
 void gateway_down(void);
 
 /* Access tokens: for a form sent as "shop"; of the client itself and of alice, for ORDERS. */
@@ -35,6 +36,7 @@ struct answer ask(const char *target, struct str token);
 void check_refused(const struct answer *a, int status, const char *challenge);
 
 Suite *gateway_claims_suite(void);
+Suite *gateway_identity_suite(void);
 Suite *gateway_suite(void);
 
 #endif

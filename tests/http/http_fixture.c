@@ -67,6 +67,20 @@ static enum err get_who(struct request *rq)
 	return respond_text(rq, 200, "text/plain", text);
 }
 
+/* "METHOD bytes-of-body address", and a header without a value. */
+static enum err any(struct request *rq)
+{
+	struct buf b;
+	struct str text;
+
+	buf_init(&b, rq->arena, 256);
+	buf_fmt(&b, "%s %zu ", method_name(rq->method), rq->body.n);
+	buf_str(&b, rq->address);
+	ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
+	respond_header(rq, "X-Nothing", STR(""));
+	return respond_text(rq, 200, "text/plain", text);
+}
+
 static enum err post_form(struct request *rq)
 {
 	struct buf b;
@@ -161,6 +175,14 @@ const struct route routes[] = {
 	  .body = BODY_FORM,
 	  .body_max = FORM_SIZE_MAX,
 	  .handle = post_form },
+	{ .name = "/any",
+	  .any_method = true,
+	  .pattern = "/any/{*}",
+	  .listeners = LISTENER_GATEWAY,
+	  .auth = AUTH_NONE,
+	  .body = BODY_IGNORED,
+	  .body_max = GATEWAY_BODY_MAX,
+	  .handle = any },
 	{ .name = "/park",
 	  .method = METHOD_GET,
 	  .pattern = "/park",
@@ -267,7 +289,8 @@ static size_t open_doors(struct house *h, const struct house_options *o, struct 
 	ck_assert_msg(listen_tcp(STR("127.0.0.1:0"), 1, &fd, &h->port, &fault) == ERR_OK, "%s",
 		      fault.text);
 	ret[n++] = (struct http_listener){
-		.kind = LISTENER_PUBLIC,
+		.kind = o->gateway ? LISTENER_GATEWAY : LISTENER_PUBLIC,
+		.memory = o->gateway ? HTTP_MEMORY_ADMIN : 0,
 		.fd = fd,
 		.tls = h->tls,
 		.connections_max = o->connections_max ? o->connections_max : 64,

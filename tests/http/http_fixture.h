@@ -35,6 +35,7 @@ struct house_options {
 	size_t bodies_max;	     /* 0: BODIES_IN_FLIGHT_MAX */
 	const char *trusted_proxies; /* config list */
 	bool unix_socket;
+	bool gateway; /* the TCP listener is one for gateways */
 	bool tls;
 	int64_t drain_us;
 };

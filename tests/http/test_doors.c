@@ -95,6 +95,10 @@ START_TEST(a_unix_socket_is_ours_alone_and_replaces_only_a_dead_one)
 	close(fd);
 	ck_assert_int_eq(listen_unix(path, LISTEN_OWNER, &fd, &fault), ERR_OK);
 	close(fd);
+	ck_assert_int_eq(listen_unix(path, LISTEN_GROUP, &fd, &fault), ERR_OK);
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0660);
+	close(fd);
 	unlink(path);
 	/* what is no socket stays */
 	ck_assert_int_eq(mkdir(path, 0700), 0);

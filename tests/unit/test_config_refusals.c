@@ -251,6 +251,7 @@ static const char *other_value(const char *name)
 		{ "admin.socket", "off" },
 		{ "gateway.address", "127.0.0.1:9" },
 		{ "gateway.socket", "/run/gateway.sock" },
+		{ "gateway.identity", "on" },
 		{ "tokens.alg", "RS256" },
 		{ "tokens.default_audience", "https://api.example.com" },
 		{ "keys.algs", "RS256" },
