@@ -2,6 +2,7 @@
  * calls is called by the running, confined process. And a search through its memory, by root, who may. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -175,4 +176,46 @@ test('nor_after_a_restart_of_signer_and_server', { skip: !root }, async () => {
 	await server.ready();
 	assert.equal((await server.token(cc, shop)).status, 200);
 	assert.deepEqual(found(server.children().server, secrets()), []);
+});
+
+/* Numbers of a private key, and its text as the file has it: of a PEM what the second line begins with, which
+ * is the end of the number (RFC 5915 3), the first being the same for all keys. */
+function imported(name, file, text, jwk) {
+	const body = text.includes('BEGIN') ? text.split('\n')[2].slice(0, 24) : jwk.d;
+	return { file, text, wanted: [
+		...['d', 'p', 'q', 'dp', 'dq', 'qi'].filter((part) => jwk[part])
+			.map((part) => ({ name: `${name} ${part}`, bytes: Buffer.from(jwk[part], 'base64url') })),
+		{ name: `${name} text`, bytes: Buffer.from(body) },
+	] };
+}
+
+test('nor_what_was_imported_in_any_form', { skip: !root }, async () => {
+	const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+	const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+	const asJwk = (key) => key.export({ format: 'jwk' });
+	const brought = [
+		imported('pem', 'former.pem', ec.export({ type: 'pkcs8', format: 'pem' }), asJwk(ec)),
+		imported('jwk', 'former.jwk', JSON.stringify({ ...asJwk(rsa), kid: 'former-jwk' }), asJwk(rsa)),
+	];
+	const signed = [server.client('es', 'client_credentials', '--alg=ES256'),
+		server.client('rs', 'client_credentials', '--alg=RS256')];
+	for (const { file, text } of brought) {
+		fs.writeFileSync(path.join(server.folder, file), text, { mode: 0o600 });
+		server.json('key', 'import', path.join(server.folder, file), '--state', 'active',
+			...(file.endsWith('.pem') ? ['--kid', 'former-pem'] : []));
+	}
+	const kids = [];
+	for (const client of signed) {
+		const { access_token } = (await server.token(cc, client)).json;
+		kids.push(JSON.parse(Buffer.from(access_token.split('.')[0], 'base64url')).kid);
+	}
+	assert.deepEqual(kids, ['former-pem', 'former-jwk'], 'they sign');
+	const wanted = brought.flatMap((one) => one.wanted);
+	const { server: pid, signer } = server.children();
+	assert.deepEqual(found(pid, wanted), []);
+	assert.deepEqual(found(server.child.pid, wanted), [], 'nor the supervisor');
+	/* the search finds what is there: the signer signs with both */
+	const there = found(signer, wanted);
+	assert.ok(there.includes('pem d') && there.includes('jwk p'), there.join());
+	assert.ok(!there.some((name) => name.endsWith('text')), there.join());
 });
