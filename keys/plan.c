@@ -181,6 +181,25 @@ static void plan_switch(const struct key_info *keys, size_t count, enum alg alg,
 	add_step(out, &step);
 }
 
+/* Did a revocation take what is missing? A doubtful clock must not leave an algorithm without a key
+ * that signs, nor without the one for the next emergency: both are made good whatever it says. A
+ * promoted standby signs from the moment of the revocation. */
+static bool lacks_by_emergency(const struct key_info *keys, size_t count, enum alg alg)
+{
+	const struct key_info *active = key_plan_find(keys, count, alg, KEY_ACTIVE);
+
+	if (!active)
+		return key_plan_in_emergency(keys, count, alg);
+	if (key_plan_find(keys, count, alg, KEY_STANDBY))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (keys[i].alg == alg && keys[i].state == KEY_REVOKED &&
+		    keys[i].revoked_at >= active->activate_at)
+			return true;
+	}
+	return false;
+}
+
 static bool is_among(const enum alg *algs, size_t alg_count, enum alg alg)
 {
 	for (size_t i = 0; i < alg_count; i++) {
@@ -223,13 +242,15 @@ size_t key_plan_due(const struct key_info *keys, size_t count, const struct key_
 
 	for (size_t i = 0; i < alg_count; i++)
 		plan_bound(key_plan_find(keys, count, algs[i], KEY_ACTIVE), policy, now, &out);
-	if (outlook->clock_in_doubt)
-		return out.count;
 	for (size_t i = 0; i < alg_count; i++) {
 		bool held_back = is_held_back(keys, count, algs[i], outlook);
 
+		if (outlook->clock_in_doubt && !lacks_by_emergency(keys, count, algs[i]))
+			continue;
 		plan_switch(keys, count, algs[i], held_back ? policy->wait_max : 0, now, &out);
 	}
+	if (outlook->clock_in_doubt)
+		return out.count;
 	plan_retirements(keys, count, algs, alg_count, now, &out);
 	plan_removals(keys, count, now, &out);
 	return out.count;

@@ -78,7 +78,8 @@ bool key_plan_in_emergency(const struct key_info *keys, size_t count, enum alg a
 /* What the plan cannot know by itself. */
 struct key_outlook {
 	unsigned held_back;  /* bits 1 << alg: verifiers do not hold the standby yet */
-	bool clock_in_doubt; /* the wall clock jumped: nothing but bounds moves (security F7, F8) */
+	bool clock_in_doubt; /* the wall clock jumped: nothing but bounds moves, and what a
+			      * revocation took is made good (security F7, F8) */
 };
 
 /* What must be done now, at most `cap` steps, most urgent first. A planned switch of an algorithm

@@ -79,6 +79,36 @@ START_TEST(a_clock_in_doubt_moves_bounds_and_nothing_else)
 }
 END_TEST
 
+START_TEST(what_a_revocation_took_is_made_good_whatever_the_clock)
+{
+	static const struct key_outlook doubt = { .clock_in_doubt = true };
+	struct set set = quiet_set();
+	struct key_step steps[8];
+
+	/* nothing signs: the standby does, and where there is none one is made */
+	set.active.state = KEY_REVOKED;
+	set.active.retire_at = set.active.revoked_at = NOW;
+	ck_assert_uint_eq(due_with(&set, &doubt, NOW, steps), 1);
+	ck_assert_int_eq(steps[0].act, KEY_ACT_ROTATE);
+	set.standby.state = KEY_REMOVED;
+	ck_assert_uint_eq(due_with(&set, &doubt, NOW, steps), 1);
+	ck_assert_int_eq(steps[0].act, KEY_ACT_MAKE_STANDBY);
+	/* the standby took over, and none stands behind it */
+	set.standby.state = KEY_ACTIVE;
+	set.standby.activate_at = NOW;
+	set.standby.exp_bound = NOW + 100 * DAY;
+	ck_assert_uint_eq(due_with(&set, &doubt, NOW, steps), 1);
+	ck_assert_int_eq(steps[0].act, KEY_ACT_MAKE_STANDBY);
+	/* a revocation of long ago excuses nothing, nor does one where nothing is missing */
+	set.active.revoked_at = NOW - 1;
+	ck_assert_uint_eq(due_with(&set, &doubt, NOW, steps), 0);
+	set = quiet_set();
+	set.retiring.state = KEY_REVOKED;
+	set.retiring.revoked_at = set.standby.activate_at = NOW;
+	ck_assert_uint_eq(due_with(&set, &doubt, NOW, steps), 0);
+}
+END_TEST
+
 START_TEST(an_algorithm_that_is_configured_no_more_retires_in_one_step)
 {
 	static const enum alg rs256[] = { ALG_RS256 };
@@ -221,6 +251,7 @@ int main(void)
 		a_switch_that_is_held_back_waits_and_then_goes_ahead,
 		where_nothing_signs_nobody_is_waited_for,
 		a_clock_in_doubt_moves_bounds_and_nothing_else,
+		what_a_revocation_took_is_made_good_whatever_the_clock,
 		an_algorithm_that_is_configured_no_more_retires_in_one_step,
 		events_are_foreseen_in_order_of_time,
 		what_is_overdue_or_missing_is_foreseen_for_now,
