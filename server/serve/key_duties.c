@@ -61,7 +61,7 @@ static void watch_clock(struct key_duties *d)
 		log_say(d->office->app.log, LOG_WARN,
 			"the clock is trusted again; deletes and rotations go on", NULL, NULL);
 	atomic_store(&d->office->wishes.clock_in_doubt, d->clock.in_doubt);
-	keyring_set_time(d->office->app.keyring, d->clock.wall);
+	keyring_set_time(d->office->app.keyring, d->clock.last.wall);
 }
 
 static enum err write_wall(struct lane_ctx *ctx, void *arg)
@@ -155,7 +155,7 @@ enum err key_duties_do(struct key_duties *d)
 
 int64_t key_duties_now(const struct key_duties *d)
 {
-	return d->clock.wall + monotonic(d) - d->clock.monotonic;
+	return d->clock.last.wall + monotonic(d) - d->clock.last.monotonic;
 }
 
 bool key_duties_clock_in_doubt(const struct key_duties *d)
