@@ -26,6 +26,7 @@ static const char *const names[AUDIT_EVENT_COUNT] = {
 	[AUDIT_KEY_REMOVE] = "key.remove",
 	[AUDIT_KEY_REVOKE] = "key.revoke",
 	[AUDIT_KEY_REVOKE_ALL] = "key.revoke_all",
+	[AUDIT_KEY_RELIST] = "key.relist",
 	[AUDIT_KEY_IMPORT] = "key.import",
 	[AUDIT_KEY_REWRAP] = "key.rewrap",
 	[AUDIT_KEY_DRILL] = "key.drill",

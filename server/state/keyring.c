@@ -328,6 +328,8 @@ const char *keyring_lint(struct keyring *k, int64_t now, char *text, size_t size
 	const char *fault = key_plan_lint(v->infos, v->count, &s.policy, s.algs, s.alg_count, now,
 					  text, size);
 
+	if (!fault)
+		fault = keyring_lint_list(k, v, text, size);
 	keyring_view_unref(v);
 	return fault;
 }

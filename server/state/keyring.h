@@ -237,7 +237,8 @@ struct jwks_promise keyring_jwks_promise(struct keyring *k, const struct keyring
 /* What is to come (keys/plan.h). */
 size_t keyring_forecast(struct keyring *k, int64_t now, struct key_foreseen *ret_events,
 			size_t cap);
-/* The first broken rule of keys/plan.h as a sentence in `text`, or NULL. */
+/* The first broken rule of keys/plan.h as a sentence in `text`, or that the list of revoked kids
+ * lacks one; NULL. Reads that file: not on a worker's loop. */
 const char *keyring_lint(struct keyring *k, int64_t now, char *text, size_t size);
 struct keyring_counts {
 	uint64_t scheduled, manual, emergency, failed;

@@ -17,6 +17,7 @@ enum { ROOT_SEALED_MAX = SECRET_LEN + SEAL_OVERHEAD, KEYS_ARENA_MAX = 4 << 20 };
 #define KEY_EVENT_ROTATE STR("key.rotate")
 #define KEY_EVENT_REMOVE STR("key.remove")
 #define KEY_EVENT_REVOKE STR("key.revoke")
+#define KEY_EVENT_RELIST STR("key.relist")
 
 /* What the configuration says. */
 struct keyring_settings {
@@ -222,6 +223,12 @@ MUST_CHECK enum err keyring_switch(struct keyring *k, struct fresh_key *fresh,
 void keyring_measure(const struct act *a, const struct keyring_key *key, struct revoke_result *ret);
 /* For kids on the list that the database still holds as good. Nobody else acts yet. */
 MUST_CHECK enum err keyring_revoke_listed(struct keyring *k);
+/* Puts on the list of revoked kids what the database knows to be revoked and the list lacks
+ * (keyring_list.c). The turn is the caller's. What fails is told by keyring_lint. */
+MUST_CHECK enum err keyring_relist(struct keyring *k);
+/* The first kid that is lacking, or that the list cannot be read, as a sentence; NULL. */
+const char *keyring_lint_list(const struct keyring *k, const struct keyring_view *v, char *text,
+			      size_t size);
 /* At the start, what an emergency did not come to before a crash: the default algorithm, without
  * which there is no start, gets a key that signs if its own was revoked. The others' are made while
  * we serve (keyring_tend). Failing is found by who needs the key. */

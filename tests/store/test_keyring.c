@@ -107,6 +107,7 @@ START_TEST(the_keyrings_events_have_the_names_of_the_table)
 	ck_assert(str_equal_z(KEY_EVENT_ROTATE, audit_name(AUDIT_KEY_ROTATE)));
 	ck_assert(str_equal_z(KEY_EVENT_REMOVE, audit_name(AUDIT_KEY_REMOVE)));
 	ck_assert(str_equal_z(KEY_EVENT_REVOKE, audit_name(AUDIT_KEY_REVOKE)));
+	ck_assert(str_equal_z(KEY_EVENT_RELIST, audit_name(AUDIT_KEY_RELIST)));
 }
 END_TEST
 

@@ -347,6 +347,60 @@ START_TEST(where_both_were_revoked_neither_signs_again)
 }
 END_TEST
 
+static void lose_list(void)
+{
+	ck_assert_int_eq(unlink(o.revoked_kids), 0);
+}
+
+static void assert_lint_misses(const char *kid)
+{
+	char text[256];
+	const char *fault = keyring_lint(o.keyring, now() + READY_AFTER, text, sizeof(text));
+
+	ck_assert_ptr_nonnull(fault);
+	ck_assert_ptr_nonnull(strstr(fault, kid));
+	ck_assert_ptr_nonnull(strstr(fault, "not on the list"));
+}
+
+START_TEST(a_list_that_was_lost_is_told_of_and_put_back_at_the_start)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	change_database("CREATE TABLE before AS SELECT * FROM keys");
+	OK(revoke_key(active.kid, &r));
+	OK(revoke_key(standby.kid, &r));
+	advance(READY_AFTER);
+	assert_lint();
+	lose_list();
+	assert_lint_misses(active.kid);
+	reopen();
+	assert_lint();
+	assert_gone(active.kid);
+	assert_gone(standby.kid);
+	ck_assert_int_eq(count_rows("SELECT COUNT(*) FROM audit WHERE event = 'key.relist'"), 2);
+	reopen(); /* once is enough */
+	ck_assert_int_eq(count_rows("SELECT COUNT(*) FROM audit WHERE event = 'key.relist'"), 2);
+	/* and it holds against a database from before */
+	put_back();
+	assert_gone(active.kid);
+	assert_gone(standby.kid);
+}
+END_TEST
+
+START_TEST(or_by_the_next_revocation)
+{
+	struct key_info active = info_of(KEY_ACTIVE), standby = info_of(KEY_STANDBY);
+	struct revoke_result r;
+
+	OK(revoke_key(active.kid, &r));
+	lose_list();
+	OK(revoke_key(standby.kid, &r));
+	ck_assert(is_listed(active.kid));
+	ck_assert(is_listed(standby.kid));
+}
+END_TEST
+
 START_TEST(a_list_that_cannot_be_read_stops_the_start)
 {
 	keyring_free(o.keyring);
@@ -420,6 +474,8 @@ static void add_tests(TCase *tc)
 		a_revocation_waits_for_no_key_to_be_made,
 		a_restored_database_does_not_bring_a_revoked_key_back,
 		where_both_were_revoked_neither_signs_again,
+		a_list_that_was_lost_is_told_of_and_put_back_at_the_start,
+		or_by_the_next_revocation,
 		a_list_that_cannot_be_read_stops_the_start,
 		an_rsa_key_that_is_being_made_holds_up_no_revocation,
 	};
