@@ -81,10 +81,11 @@ static bool unpublished(const struct set *set, const struct key_info *key)
 	return is_published(key) && (key->publish_at <= 0 || key->ready_at < key->publish_at);
 }
 
+/* One that was forced, by hand or by an emergency, is marked so, and that is all the rule asks. */
 static bool signs_too_early(const struct set *set, const struct key_info *key)
 {
-	return key->state == KEY_ACTIVE &&
-	       (set->now < key->ready_at || (key->activate_at < key->ready_at && !key->forced));
+	return key->state == KEY_ACTIVE && !key->forced &&
+	       (set->now < key->ready_at || key->activate_at < key->ready_at);
 }
 
 static bool bound_missing(const struct set *set, const struct key_info *key)

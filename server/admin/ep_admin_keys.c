@@ -49,6 +49,7 @@ void admin_key_write(const struct request *rq, struct jsonw *w, const struct key
 	jsonw_member_z(w, "alg", alg_name(k->alg));
 	jsonw_member_z(w, "state", key_state_name(k->state));
 	jsonw_member_z(w, "origin", key_origin_name(k->origin));
+	jsonw_member_bool(w, "forced", k->forced);
 	admin_write_time(w, "created_at", k->created_at);
 	admin_write_time(w, "publish_at", k->publish_at);
 	admin_write_time(w, "ready_at", k->ready_at);

@@ -129,7 +129,6 @@ class Office extends Server {
 			const { protectedHeader } = await jose.jwtVerify(token, await this.verifier(), this.expected());
 			assert.equal(protectedHeader.alg, alg);
 		}
-		/* what took over in an emergency is complained of until every verifier can hold it */
 		let lint;
 		await until(async () => (lint = await this.command('key', 'lint')).status === 0, 'lint').catch(() =>
 			assert.fail(lint.stdout + lint.stderr));

@@ -40,7 +40,7 @@ START_TEST(keys_are_shown_with_their_life_and_nothing_private)
 		"kid",	      "alg",	    "state",	  "origin",
 		"created_at", "publish_at", "ready_at",	  "activate_at",
 		"retire_at",  "remove_at",  "revoked_at", "last_token_expires_at",
-		"held_by",    "expected",   "laggards",
+		"held_by",    "expected",   "laggards",	  "forced",
 	};
 	struct answer a = root_gets(200, METHOD_GET, KEYS, NULL);
 	struct str kid = signing_kid();

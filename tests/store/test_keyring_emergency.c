@@ -43,7 +43,6 @@ START_TEST(a_standby_that_nobody_may_hold_yet_signs_all_the_same)
 {
 	struct rotate_result rotated = { .kid = "" };
 	struct revoke_result r;
-	char text[256];
 
 	OK(rotate(false, &rotated));
 	OK(revoke_key(rotated.kid, &r));
@@ -51,7 +50,7 @@ START_TEST(a_standby_that_nobody_may_hold_yet_signs_all_the_same)
 	ck_assert(stored(r.signs_now).forced);
 	assert_signs_with(r.signs_now);
 	assert_gone(rotated.kid);
-	ck_assert_ptr_nonnull(keyring_lint(o.keyring, now(), text, sizeof(text)));
+	assert_lint();
 	assert_whole();
 }
 END_TEST
@@ -352,13 +351,13 @@ static void lose_list(void)
 	ck_assert_int_eq(unlink(o.revoked_kids), 0);
 }
 
-static void assert_lint_misses(const char *kid)
+static void assert_lint_misses(const char *one, const char *other)
 {
 	char text[256];
-	const char *fault = keyring_lint(o.keyring, now() + READY_AFTER, text, sizeof(text));
+	const char *fault = keyring_lint(o.keyring, now(), text, sizeof(text));
 
 	ck_assert_ptr_nonnull(fault);
-	ck_assert_ptr_nonnull(strstr(fault, kid));
+	ck_assert(strstr(fault, one) || strstr(fault, other));
 	ck_assert_ptr_nonnull(strstr(fault, "not on the list"));
 }
 
@@ -370,10 +369,9 @@ START_TEST(a_list_that_was_lost_is_told_of_and_put_back_at_the_start)
 	change_database("CREATE TABLE before AS SELECT * FROM keys");
 	OK(revoke_key(active.kid, &r));
 	OK(revoke_key(standby.kid, &r));
-	advance(READY_AFTER);
 	assert_lint();
 	lose_list();
-	assert_lint_misses(active.kid);
+	assert_lint_misses(active.kid, standby.kid);
 	reopen();
 	assert_lint();
 	assert_gone(active.kid);

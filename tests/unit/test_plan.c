@@ -232,6 +232,21 @@ struct lint_case {
 
 #define FIELD(member) offsetof(struct set, member)
 
+/* Only force and emergencies override, and say so. */
+START_TEST(lint_asks_whether_an_early_key_was_forced)
+{
+	struct set set = healthy_set();
+	char text[256];
+
+	set.active.ready_at = NOW + 1;
+	ck_assert_ptr_nonnull(
+		key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW, text, sizeof(text)));
+	set.active.forced = true;
+	ck_assert_ptr_null(
+		key_plan_lint(infos(&set), 3, &policy, es256, 1, NOW, text, sizeof(text)));
+}
+END_TEST
+
 START_TEST(lint_names_the_key_and_the_broken_rule)
 {
 	static const struct lint_case cases[] = {
@@ -348,6 +363,7 @@ static Suite *plan_suite(void)
 		stale_times_follow_from_max_age_and_period,
 		what_an_error_excuses_ends_before_the_standby_signs,
 		no_key_is_removed_before_its_last_token_and_the_skew,
+		lint_asks_whether_an_early_key_was_forced,
 		lint_names_the_key_and_the_broken_rule,
 		lint_counts_keys_per_algorithm,
 		a_key_that_left_too_early_or_stays_too_long_is_seen,
