@@ -1,7 +1,7 @@
 /* /admin/v1/keys, what is done when something is wrong: a key is bad, or all are; the master key is
  * to change; the clock is right after all. Each act waits for the writer and the signer, so it runs
- * in the blocking lane; its audit row is written in the keyring's own store step. What it changed is
- * published, and what it revoked is revoked in memory, before it is answered. */
+ * in the blocking lane; its audit row is written in the keyring's own store step. What it changed
+ * is published, and what it revoked is revoked in memory, before it is answered. */
 #include "server/admin/admin.h"
 #include "server/admin/admin_keys.h"
 #include "server/request/app.h"
