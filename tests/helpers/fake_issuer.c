@@ -63,6 +63,20 @@ char *fake_set(const char *pem, const char *kid)
 	return fake_set2(pem, kid, NULL, NULL);
 }
 
+char *fake_empty_feed(const struct fake_issuer *f, const char *pem, const char *kid)
+{
+	long long now = atomic_load(&f->now);
+	char header[200], payload[400];
+
+	snprintf(header, sizeof(header),
+		 "{\"alg\":\"ES256\",\"typ\":\"revocations+jwt\",\"kid\":\"%s\"}", kid);
+	snprintf(payload, sizeof(payload),
+		 "{\"iss\":\"" FAKE_ISSUER "\",\"iat\":%lld,\"exp\":%lld,\"epoch\":\"e\","
+		 "\"cursor\":\"e.0\",\"full\":true,\"entries\":[]}",
+		 now, now + 300);
+	return signed_token(pem, header, payload);
+}
+
 void fake_issuer_init(struct fake_issuer *f)
 {
 	*f = (struct fake_issuer){ .now = FAKE_NOW };

@@ -45,6 +45,9 @@ char *fake_set(const char *pem, const char *kid);
 /* One of two. */
 char *fake_set2(const char *pem, const char *kid, const char *pem2, const char *kid2);
 
+/* A feed without entries, signed. Caller frees. */
+char *fake_empty_feed(const struct fake_issuer *f, const char *pem, const char *kid);
+
 /* A verifier's options: FAKE_ISSUER, FAKE_AUDIENCE, both algorithms, this clock and fetch. */
 struct chancery_options fake_options(struct fake_issuer *f);
 struct chancery *fake_verifier(const struct chancery_options *options);
