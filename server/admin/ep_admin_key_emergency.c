@@ -8,11 +8,18 @@
 
 /* ---- POST /keys/{kid}/revoke ---- */
 
+/* By token, in an hour. Each ends a key for good and a line of the list with it (revoked_kids.h):
+ * who stole a token of chancery:keys must not burn keys until the list is full and the next true
+ * emergency refused. The socket's peer may always; `revoke-all` needs chancery:admin, and roots are
+ * few. Two at the same moment may make it one more. */
+enum { REVOKED_BY_TOKEN_MAX = 12, REVOKED_WINDOW = 3600 };
+
 struct emergency {
 	struct request *rq;
 	struct audit_row audit;
 	struct str kid; /* absent: every key */
 	bool again;	/* it was revoked before */
+	int64_t wait;	/* seconds, with ERR_RATE_LIMITED */
 	int64_t cached_until;
 	size_t count;
 	struct revoke_result results[REVOKE_ALL_MAX];
@@ -26,6 +33,45 @@ static void result_write(struct jsonw *w, const struct emergency *m, const struc
 	jsonw_member_bool(w, "outstanding_exact", r->exact);
 	admin_write_time(w, "latest_expiry", r->latest_expiry);
 	admin_write_time(w, "cached_until", m->cached_until);
+}
+
+/* 0: now. Else seconds until the earliest of the last REVOKED_BY_TOKEN_MAX is an hour old. By what
+ * the database knows, whoever did it, so that no restart begins anew. */
+static int64_t wait_for_measure(const struct keyring_view *v, int64_t now)
+{
+	int64_t last[REVOKED_BY_TOKEN_MAX] = { 0 }, wait; /* the latest first */
+
+	for (size_t i = 0; i < v->count; i++) {
+		int64_t at = v->infos[i].revoked_at;
+
+		for (size_t place = 0; place < REVOKED_BY_TOKEN_MAX; place++) {
+			int64_t other = last[place];
+
+			if (at <= other)
+				continue;
+			last[place] = at;
+			at = other;
+		}
+	}
+	wait = last[REVOKED_BY_TOKEN_MAX - 1] + REVOKED_WINDOW - now;
+	return wait > 0 ? wait : 0;
+}
+
+/* What is revoked already costs nothing, and is told; what is not there neither. */
+static enum err check_measure(struct emergency *m, int64_t now)
+{
+	struct request *rq = m->rq;
+	struct keyring_view *v;
+	const struct keyring_key *key;
+
+	if (!rq->authorization.p)
+		return ERR_OK; /* the socket's peer */
+	v = keyring_view_get(rq->app->keyring);
+	key = admin_key_named(v, m->kid);
+	if (key && key->info.state != KEY_REVOKED)
+		m->wait = wait_for_measure(v, now);
+	keyring_view_unref(v);
+	return m->wait ? ERR_RATE_LIMITED : ERR_OK;
 }
 
 /* The set that is served is now one without the bad key; caches took the last one with it home
@@ -44,9 +90,11 @@ static enum err revoke_run(struct lane_ctx *ctx, void *arg)
 {
 	struct emergency *m = arg;
 	struct keyring *k = m->rq->app->keyring;
-	enum err e = keyring_revoke(k, m->kid, &m->audit, &m->results[0]);
-	enum err published;
+	enum err e = check_measure(m, ctx->env->now(ctx->env)), published;
 
+	if (e)
+		return e;
+	e = keyring_revoke(k, m->kid, &m->audit, &m->results[0]);
 	if (e == ERR_NOT_FOUND)
 		return e;
 	m->again = e == ERR_REUSED;
@@ -55,6 +103,15 @@ static enum err revoke_run(struct lane_ctx *ctx, void *arg)
 		return m->again ? published : e ? e : published;
 	keyring_make_good(k, m->results[0].alg, &m->results[0]);
 	return admin_publish(ctx, m->rq);
+}
+
+static enum err refuse_measure(struct request *rq, int64_t wait)
+{
+	rq->retry_after = wait;
+	rq->description =
+		"Too many keys were revoked within the hour; over the server's own socket "
+		"there is no limit.";
+	return fail(rq, ERR_RATE_LIMITED, "a token has revoked enough keys for now");
 }
 
 /* Entered in memory also after a failure: whoever calls a key bad does not want its tokens to be
@@ -68,6 +125,8 @@ static enum err revoke_done(struct request *rq, enum err result)
 
 	if (result == ERR_NOT_FOUND)
 		return fail(rq, ERR_GONE_RESOURCE, "no such key");
+	if (result == ERR_RATE_LIMITED)
+		return refuse_measure(rq, m->wait);
 	entered = admin_revoked(rq, REVOKE_KID, m->kid, true);
 	if (result)
 		return fail(rq, result, "revocation was cut off: %s", err_name(result));

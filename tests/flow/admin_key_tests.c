@@ -434,6 +434,40 @@ START_TEST(revoking_again_is_no_error_and_a_stranger_is_not_found)
 }
 END_TEST
 
+static struct answer revoke_as(struct str token, struct str kid)
+{
+	return as(token, METHOD_POST, format(KEYS "/%.*s/revoke", STR_ARG(kid)), NULL);
+}
+
+/* Who stole a token of chancery:keys must not burn keys until the list of them is full. */
+START_TEST(a_token_revokes_no_more_keys_than_an_emergency_has)
+{
+	struct str token = admin_token("chancery:keys"), bad;
+	struct answer a;
+
+	for (int i = 0; i < 12; i++) {
+		bad = kid_in("standby");
+		ck_assert_status(revoke_as(token, bad), 200);
+		flow_advance(&office, 1);
+	}
+	a = revoke_as(token, kid_in("standby"));
+	ck_assert_status(a, 429);
+	ck_assert_str(answer_header(&a, "Retry-After"), "3588");
+	ck_assert_status(revoke_as(token, kid_in("active")), 429);
+	/* what costs nothing is told, and the socket has no limit */
+	ck_assert_status(revoke_as(token, bad), 200);
+	ck_assert_status(revoke_as(token, STR("nothing")), 404);
+	revoked(200, kid_in("standby"));
+	ck_assert_uint_eq(events_of("key.revoke"), 13);
+	/* whoever did it counts: of thirteen, two must be out of the hour */
+	flow_advance(&office, 3588);
+	token = admin_token("chancery:admin");
+	ck_assert_status(revoke_as(token, kid_in("standby")), 429);
+	flow_advance(&office, 1);
+	ck_assert_status(revoke_as(token, kid_in("standby")), 200);
+}
+END_TEST
+
 START_TEST(a_revocation_that_is_cut_off_refuses_the_tokens_already)
 {
 	const char *secret = make_client("worker", "orders.read", ORDERS);
@@ -513,6 +547,7 @@ Suite *key_suite(void)
 	tcase_add_test(c, a_revoked_key_is_out_when_the_answer_comes);
 	tcase_add_test(c, a_standby_is_revoked_before_it_signs);
 	tcase_add_test(c, revoking_again_is_no_error_and_a_stranger_is_not_found);
+	tcase_add_test(c, a_token_revokes_no_more_keys_than_an_emergency_has);
 	tcase_add_test(c, a_revocation_that_is_cut_off_refuses_the_tokens_already);
 	tcase_add_test(c, revoking_all_lists_the_damage_and_asks_for_a_restart);
 	tcase_add_test(c, another_master_key_changes_nothing_that_is_seen);
