@@ -10,11 +10,13 @@
 #include "server/state/config.h"
 #include "server/state/consumers.h"
 #include "server/state/env.h"
+#include "server/state/feed.h"
 #include "server/state/keyring.h"
 #include "server/store/lane.h"
 #include "server/state/log.h"
 #include "server/state/metrics.h"
 #include "server/state/password.h"
+#include "server/state/purpose_sets.h"
 #include "server/state/ratelimit.h"
 #include "server/store/revoked.h"
 
@@ -64,6 +66,8 @@ struct app {
 	struct consumers *consumers; /* of the key set */
 	struct client_cache *clients;
 	struct revoked *revoked;
+	struct feed *feed; /* what is revoked, as signed text */
+	struct purpose_sets *purpose_sets;
 	struct attempts *attempts;
 	struct secret_cache *proven;   /* operator secrets that passed Argon2id */
 	struct audit_folder *refusals; /* audit.h; NULL: refusals are not recorded */

@@ -85,6 +85,21 @@ static void fill_keys(const struct request *rq, struct metrics_gauges *g)
 	}
 }
 
+static void fill_feed(const struct app *app, struct metrics_gauges *g)
+{
+	struct feed_signatures signatures;
+	struct feed_counts counts;
+
+	for (int v = 0; v < FEED_VIEWS; v++) {
+		feed_list_counts(revoked_feed(app->revoked, (enum feed_view)v), &counts);
+		g->feed[v].entries = counts.entries;
+		g->feed[v].merged = counts.merged;
+	}
+	feed_signatures(app->feed, &signatures);
+	g->feed_signed = signatures.made;
+	g->feed_sign_failed = signatures.failed;
+}
+
 enum err gauges_fill(struct request *rq, struct metrics_gauges *ret_gauges)
 {
 	struct metrics_gauges *g = ret_gauges;
@@ -102,6 +117,7 @@ enum err gauges_fill(struct request *rq, struct metrics_gauges *ret_gauges)
 	g->audit_type_count = AUDIT_EVENT_COUNT;
 	fill_lanes(app, g);
 	fill_keys(rq, g);
+	fill_feed(app, g);
 	e = route_names(rq, g);
 	return e ? e : grant_names(rq, g);
 }

@@ -58,6 +58,8 @@ enum err metadata_render(const struct config *c, struct buf *out)
 	write_url(&w, scratch, "jwks_uri", c->issuer, "/.well-known/jwks.json");
 	write_url(&w, scratch, "introspection_endpoint", c->issuer, "/oauth2/introspect");
 	write_url(&w, scratch, "revocation_endpoint", c->issuer, "/oauth2/revoke");
+	/* RFC 8414 2: others MAY be used as well; a name of ours */
+	write_url(&w, scratch, "revocations_uri", c->issuer, "/oauth2/revocations");
 	write_grants(&w);
 	write_methods(&w, "token_endpoint_auth_methods_supported", ALL_METHODS);
 	write_methods(&w, "introspection_endpoint_auth_methods_supported", CONFIDENTIAL_METHODS);

@@ -28,6 +28,8 @@ enum err request_begin(struct request *rq)
 void request_done(struct request *rq)
 {
 	buf_done(&rq->large);
+	kept_text_unref(rq->kept);
+	rq->kept = NULL;
 	json_free(rq->json_owned);
 	rq->json_owned = NULL;
 	rq->json = NULL;

@@ -35,6 +35,7 @@ struct response {
 
 struct app;
 struct grant;
+struct kept_text;
 struct route;
 struct signer_channel;
 struct snapshot;
@@ -86,6 +87,7 @@ struct request {
 	struct response response;
 	struct buf
 		large; /* heap, for an answer that would outgrow the arena; goes with the request */
+	struct kept_text *kept; /* for one that is shared; a reference, with the request too */
 	enum err error;
 	char why[160];		 /* the first sentence; for our log */
 	const char *description; /* the admin API may tell more than the table: a constant or arena

@@ -133,6 +133,21 @@ static void put(struct snapshot_slot *slot, struct snapshot *s)
 	snapshot_unref(old);
 }
 
+/* What may verify from now on: too many revocations are said in terms of these keys. */
+static void tell_feed(const struct app *app, const struct keyring_view *v)
+{
+	struct str kids[FEED_KIDS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < v->count && count < FEED_KIDS_MAX; i++) {
+		const struct str kid = str_z(v->infos[i].kid);
+
+		if (keyring_verifier(v, kid))
+			kids[count++] = kid;
+	}
+	revoked_keys(app->revoked, kids, count);
+}
+
 /* Under `building`. */
 static enum err build(const struct app *app, struct db *db, struct config *config)
 {
@@ -149,6 +164,7 @@ static enum err build(const struct app *app, struct db *db, struct config *confi
 		snapshot_unref(s);
 		return e;
 	}
+	tell_feed(app, s->keys);
 	put(app->slot, s);
 	keyring_served(app->keyring, s->keys);
 	return ERR_OK;

@@ -24,6 +24,7 @@ struct listeners {
 	struct worker *workers[SIGNER_CHANNELS_MAX];
 	size_t count;
 	size_t started;
+	struct feed *feed; /* the office's; the last signing channel is its */
 	struct tls *public_tls;
 	struct tls *admin_tls;
 	struct tls *gateway_tls;
@@ -341,7 +342,9 @@ enum err listeners_open(struct office *o, const struct server_channels *channels
 		listeners_unbind(sockets);
 		return say(fault, ERR_NOMEM, "listeners", "no memory");
 	}
-	l->count = channels->count;
+	l->count = channels->count - 1;
+	l->feed = o->app.feed;
+	feed_set_signer(l->feed, channels->signing[l->count]);
 	for (size_t i = 0; i < l->count; i++)
 		d.public[i] = d.gateway[i] = d.gateway_sockets[i] = -1;
 	e = open_all(l, o, channels, sockets, &d, fault);
@@ -372,6 +375,8 @@ void listeners_set_signer(struct listeners *l, const struct server_channels *cha
 	for (size_t i = 0; i < channels->count; i++) {
 		if (i < l->count)
 			worker_set_signer(l->workers[i], channels->signing[i]);
+		else if (i == l->count)
+			feed_set_signer(l->feed, channels->signing[i]);
 		else
 			close(channels->signing[i]);
 	}

@@ -178,6 +178,10 @@ static enum err make_parts(struct office *o)
 	if (!e)
 		e = revoked_new(REVOCATIONS_MAX, &app->revoked);
 	if (!e)
+		e = feed_new(&o->env, &app->feed);
+	if (!e)
+		e = purpose_sets_new(&app->purpose_sets);
+	if (!e)
 		e = consumers_new(o->config, &app->consumers);
 	if (!e)
 		e = attempts_new(&o->env, LOGIN_TABLE_MAX, &app->attempts);
@@ -256,10 +260,10 @@ static enum err open_keys(struct office *o, struct config_fault *fault)
 	e = derive(o);
 	if (!e)
 		e = read_epoch(o);
+	if (!e) /* first, for the feed must know the keys when it is filled */
+		e = snapshot_rebuild(&o->app, o->db, o->config);
 	if (!e)
 		e = revoked_load(o->app.revoked, o->db, o->env.now(&o->env));
-	if (!e)
-		e = snapshot_rebuild(&o->app, o->db, o->config);
 	if (!e)
 		e = load_consumers(o);
 	return e ? say(fault, e, "the server's state cannot be read") : ERR_OK;
@@ -364,6 +368,8 @@ void office_close(struct office *o)
 	audit_folder_free(app->refusals);
 	secret_cache_free(app->proven);
 	attempts_free(app->attempts);
+	purpose_sets_free(app->purpose_sets);
+	feed_free(app->feed);
 	revoked_free(app->revoked);
 	client_cache_free(app->clients);
 	metrics_free(app->metrics);

@@ -294,7 +294,7 @@ static int supervise(struct serving *s, struct signer_masters *masters)
 		.ca_file = environment(s->options->source.environ, "SSL_CERT_FILE"),
 		.issuer = c->issuer.p,
 		.longest_ttl = c->tokens.max_ttl,
-		.workers = worker_count(c),
+		.workers = worker_count(c) + 1, /* the last one is the feed's */
 		.server = server_main,
 		.event = supervisor_says,
 		.arg = s,

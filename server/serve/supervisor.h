@@ -45,7 +45,8 @@ struct supervisor_options {
 	const char *ca_file; /* for fetch children; NULL: the system's */
 	const char *issuer;  /* this and the next as struct signer_lines */
 	int64_t longest_ttl;
-	size_t workers; /* signing channels, 1 to SIGNER_CHANNELS_MAX */
+	size_t workers; /* signing channels, 1 to SIGNER_CHANNELS_MAX; what they are for is the
+			   server's to say */
 	/* Runs in the server's child, may run again in another child; its return value is the
 	 * status. The descriptors are its own. */
 	int (*server)(void *arg, const struct server_channels *channels);

@@ -286,6 +286,12 @@ void count_jwks(struct metrics_shard *s, bool not_modified)
 		add(&s->cells[CELL_JWKS + (not_modified ? 1 : 0)], 1);
 }
 
+void count_feed(struct metrics_shard *s, unsigned view, bool not_modified)
+{
+	if (s && view < FEEDS_COUNTED)
+		add(&s->cells[CELL_FEED + view * 2 + (not_modified ? 1 : 0)], 1);
+}
+
 void count_http_refused(struct metrics_shard *s)
 {
 	if (s)

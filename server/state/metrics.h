@@ -50,6 +50,8 @@ void count_db_result(struct metrics_shard *s, enum err result);
 void count_begun(struct metrics_shard *s, unsigned listener);
 void count_ended(struct metrics_shard *s, unsigned listener);
 void count_jwks(struct metrics_shard *s, bool not_modified);
+/* The revocation feed was read; `view` is enum feed_view. */
+void count_feed(struct metrics_shard *s, unsigned view, bool not_modified);
 void count_http_refused(struct metrics_shard *s); /* refused below us by the HTTP library */
 void count_probe(struct metrics_shard *s, unsigned verdict); /* enum probe_verdict */
 /* What /gateway/verify said. */
@@ -70,6 +72,10 @@ struct metrics_gauges {
 	uint64_t log_dropped, writer_batches, writer_operations, writer_reruns, writer_failures,
 		writer_shed;
 	unsigned writer_queued, hash_queued, blocking_queued;
+	struct {
+		uint64_t entries, merged; /* by view */
+	} feed[2];			  /* enum feed_view */
+	uint64_t feed_signed, feed_sign_failed;
 	unsigned consumers_holding, consumers_lagging, consumers_anonymous;
 	uint64_t hash_shed, blocking_shed, key_rotations_scheduled, key_rotations_manual,
 		key_rotations_emergency, key_rotations_failed;

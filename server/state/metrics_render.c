@@ -61,6 +61,7 @@ VALUES(token_value, "access", "refresh")
 VALUES(auth_value, "unknown", "client_secret_basic", "client_secret_post", "none")
 VALUES(outcome_value, "failure", "success")
 VALUES(jwks_value, "full", "304")
+VALUES(feed_value, "anonymous", "full")
 VALUES(active_value, "false", "true")
 VALUES(probe_value, "holds", "lacks", "failed")
 VALUES(reason_value, "password", "client_secret", "refresh_repeat")
@@ -101,6 +102,11 @@ const struct family metrics_families[FAMILY_COUNT] = {
 			  CELL_JWKS,
 			  { "cache", 2, jwks_value },
 			  NO_LABEL },
+	[FAMILY_FEED] = { "chancery_feed_requests_total",
+			  "Revocation feeds served.",
+			  CELL_FEED,
+			  { "view", FEEDS_COUNTED, feed_value },
+			  { "cache", 2, jwks_value } },
 	[FAMILY_INTROSPECTIONS] = { "chancery_introspections_total",
 				    "Introspections answered.",
 				    CELL_INTROSPECTIONS,
@@ -522,6 +528,7 @@ void metrics_render(struct metrics *m, const struct metrics_gauges *g, struct bu
 	lanes(g, out);
 	keys(g, out);
 	consumers(g, out);
+	metrics_feed(g, out);
 	rotations(g, out);
 	metrics_process(g, out);
 }

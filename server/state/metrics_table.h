@@ -16,6 +16,7 @@
 enum {
 	GRANTS_COUNTED = 8,	  /* the last stands for "none that we have" */
 	AUTH_METHODS_COUNTED = 4, /* enum auth_method */
+	FEEDS_COUNTED = 2,	  /* enum feed_view */
 	PROBES_COUNTED = 3,	  /* enum probe_verdict */
 	ERRORS_COUNTED = ERR_COUNT - ERR_WIRE - 1,
 	ROUTES_COUNTED = 64,	  /* by cells; the last stands for "none" and what is beyond */
@@ -34,6 +35,7 @@ enum family_id {
 	FAMILY_PASSWORDS,
 	FAMILY_SIGN_ERRORS,
 	FAMILY_JWKS,
+	FAMILY_FEED,
 	FAMILY_INTROSPECTIONS,
 	FAMILY_REVOCATIONS,
 	FAMILY_RATE_LIMITED,
@@ -67,7 +69,8 @@ enum {
 	CELL_PASSWORDS = CELL_CLIENT_AUTH + AUTH_METHODS_COUNTED * 2,
 	CELL_SIGN_ERRORS = CELL_PASSWORDS + 2,
 	CELL_JWKS = CELL_SIGN_ERRORS + ALG_COUNT,
-	CELL_INTROSPECTIONS = CELL_JWKS + 2,
+	CELL_FEED = CELL_JWKS + 2,
+	CELL_INTROSPECTIONS = CELL_FEED + FEEDS_COUNTED * 2,
 	CELL_REVOCATIONS = CELL_INTROSPECTIONS + 2,
 	CELL_RATE_LIMITED = CELL_REVOCATIONS + 2,
 	CELL_AUDIT = CELL_RATE_LIMITED + ROUTES_COUNTED * RATE_REASONS,
@@ -128,6 +131,7 @@ void metrics_simple(struct buf *out, const char *name, const char *type, const c
 		    uint64_t value);
 /* " 1.000002" and a line's end: micros as seconds, exactly. */
 void metrics_seconds(struct buf *out, uint64_t micros);
+void metrics_feed(const struct metrics_gauges *g, struct buf *out);
 /* metrics_process.c */
 void metrics_process(const struct metrics_gauges *g, struct buf *out);
 

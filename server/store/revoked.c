@@ -34,19 +34,26 @@ struct revoked {
 	_Atomic size_t count;
 	_Atomic bool behind;
 	size_t max;
+	struct feed_list *feeds[FEED_VIEWS]; /* locks of their own */
 	struct entry *buckets[BUCKETS];
 };
 
 enum err revoked_new(size_t max, struct revoked **ret_revoked)
 {
 	struct revoked *r = calloc(1, sizeof(*r));
+	enum err e = ERR_OK;
 
 	if (!r)
 		return ERR_NOMEM;
 	pthread_rwlock_init(&r->lock, NULL);
 	r->max = max;
-	*ret_revoked = r;
-	return ERR_OK;
+	for (int v = 0; v < FEED_VIEWS && !e; v++)
+		e = feed_list_new((enum feed_view)v, FEED_ENTRIES_MAX, &r->feeds[v]);
+	if (e)
+		revoked_free(r);
+	else
+		*ret_revoked = r;
+	return e;
 }
 
 static void chain_free(struct entry *e)
@@ -65,6 +72,8 @@ void revoked_free(struct revoked *r)
 		return;
 	for (size_t i = 0; i < BUCKETS; i++)
 		chain_free(r->buckets[i]);
+	for (int v = 0; v < FEED_VIEWS; v++)
+		feed_list_free(r->feeds[v]);
 	pthread_rwlock_destroy(&r->lock);
 	free(r);
 }
@@ -110,6 +119,18 @@ static void widen(struct entry *e, const struct revocation *by)
 		e->until = by->until;
 }
 
+/* What could not be entered everywhere is read again. */
+static enum err add_to_feeds(struct revoked *r, const struct revocation *entry)
+{
+	enum err e = ERR_OK;
+
+	for (int v = 0; v < FEED_VIEWS && !e; v++)
+		e = feed_list_add(r->feeds[v], entry);
+	if (e)
+		atomic_store(&r->behind, true);
+	return e;
+}
+
 enum err revoked_add(struct revoked *r, const struct revocation *entry)
 {
 	struct entry *fresh = entry_new(entry);
@@ -133,7 +154,7 @@ enum err revoked_add(struct revoked *r, const struct revocation *entry)
 	}
 	pthread_rwlock_unlock(&r->lock);
 	free(fresh);
-	return e;
+	return e ? e : add_to_feeds(r, entry);
 }
 
 /* One page of the table. The value of its last row outlives the arena in `end`. */
@@ -158,6 +179,7 @@ static enum err load_page(struct revoked *r, struct db *db, struct arena *a, int
 		return ERR_CORRUPT;
 	memcpy(end->value, end->row.value.p, end->row.value.n);
 	end->row.value.p = end->value;
+	end->row.sid = end->row.client_id = STR_NONE;
 	return ERR_OK;
 }
 
@@ -229,6 +251,19 @@ void revoked_purge(struct revoked *r, int64_t now)
 		pthread_rwlock_unlock(&r->lock);
 		chain_free(passed);
 	}
+	for (int v = 0; v < FEED_VIEWS; v++)
+		feed_list_purge(r->feeds[v], now);
+}
+
+struct feed_list *revoked_feed(const struct revoked *r, enum feed_view view)
+{
+	return r->feeds[view];
+}
+
+void revoked_keys(struct revoked *r, const struct str *kids, size_t count)
+{
+	for (int v = 0; v < FEED_VIEWS; v++)
+		feed_list_keys(r->feeds[v], kids, count);
 }
 
 bool revoked_has_room(struct revoked *r)

@@ -4,7 +4,7 @@
 #ifndef CHANCERY_SERVER_REVOKED_H
 #define CHANCERY_SERVER_REVOKED_H
 
-#include "server/store/store.h"
+#include "server/store/feed_list.h"
 
 /* Entries beyond which single tokens are not revoked any more: about 100 MB. */
 enum { REVOCATIONS_MAX = 1 << 20 };
@@ -27,6 +27,10 @@ void revoked_purge(struct revoked *r, int64_t now);
 /* The store knows of more than we do; revoked_load makes it good. Meanwhile no token may be called
  * good: the caller whose revocation was stored and not entered may not come again. */
 bool revoked_is_behind(const struct revoked *r);
+/* The same entries for verifiers elsewhere; one list for each kind of reader. */
+struct feed_list *revoked_feed(const struct revoked *r, enum feed_view view);
+/* As feed_list_keys, for all of them. */
+void revoked_keys(struct revoked *r, const struct str *kids, size_t count);
 size_t revoked_count(struct revoked *r);
 
 #endif

@@ -128,14 +128,15 @@ SQL sql_login_end_api[] =
 
 /* ---- revocations ---- */
 
-SQL sql_revoke[] =
-	"INSERT INTO revocations (kind, value, iat_max, keep_until) VALUES ($1, $2, $3, $4) "
-	"ON CONFLICT (kind, value) DO UPDATE SET "
-	"iat_max = CASE WHEN excluded.iat_max > revocations.iat_max "
-	"THEN excluded.iat_max ELSE revocations.iat_max END, "
-	"keep_until = CASE WHEN excluded.keep_until > revocations.keep_until "
-	"THEN excluded.keep_until ELSE revocations.keep_until END";
-SQL sql_revocation_page[] = "SELECT kind, value, iat_max, keep_until FROM revocations "
+SQL sql_revoke[] = "INSERT INTO revocations (kind, value, iat_max, keep_until, sid, client_id) "
+		   "VALUES ($1, $2, $3, $4, $5, $6) "
+		   "ON CONFLICT (kind, value) DO UPDATE SET "
+		   "iat_max = CASE WHEN excluded.iat_max > revocations.iat_max "
+		   "THEN excluded.iat_max ELSE revocations.iat_max END, "
+		   "keep_until = CASE WHEN excluded.keep_until > revocations.keep_until "
+		   "THEN excluded.keep_until ELSE revocations.keep_until END";
+SQL sql_revocation_page[] = "SELECT kind, value, iat_max, keep_until, sid, client_id "
+			    "FROM revocations "
 			    "WHERE (kind, value) > ($1, $2) AND keep_until >= $3 "
 			    "ORDER BY kind, value LIMIT $4";
 

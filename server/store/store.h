@@ -218,7 +218,14 @@ struct revocation {
 	int64_t iat_max; /* hits tokens issued up to and including; no matter for JTI, SID and KID
 			  */
 	int64_t until;	 /* may be forgotten afterwards */
+	/* Whose it is, for the feed: a token's login and client, a login's client. Absent where it
+	 * is not known, or there is none. */
+	struct str sid, client_id;
 };
+
+/* What is revoked without a moment of its own, a login or what was deleted, is kept for this long:
+ * no token lives longer, and a verifier's clock may be some way behind ours. */
+enum { REVOKE_KEEP = ACCESS_TTL_MAX + 120 };
 
 /* Widens an existing entry of the same kind and value. */
 MUST_CHECK enum err store_revoke(struct db *db, const struct revocation *r);

@@ -135,7 +135,11 @@ static enum err pass_gate(struct db *db, struct arena *a, const struct login *l,
 static enum err end_login(struct db *db, const struct login *l, const char *reason,
 			  const struct refresh_request *in)
 {
-	const struct revocation entry = { REVOKE_SID, l->sid, in->revoke_until, in->revoke_until };
+	const struct revocation entry = { .kind = REVOKE_SID,
+					  .value = l->sid,
+					  .iat_max = in->revoke_until,
+					  .until = in->revoke_until,
+					  .client_id = l->client_id };
 	struct db_stmt *s;
 	enum err e = db_stmt(db, sql_login_end, &s);
 

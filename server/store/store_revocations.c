@@ -14,6 +14,8 @@ enum err store_revoke(struct db *db, const struct revocation *r)
 	db_bind_str(s, 2, r->value);
 	db_bind_i64(s, 3, r->iat_max);
 	db_bind_i64(s, 4, r->until);
+	store_bind_text(s, 5, r->sid);
+	store_bind_text(s, 6, r->client_id);
 	return db_run(s, NULL);
 }
 
@@ -26,6 +28,8 @@ static void read_revocation(struct arena *a, struct db_stmt *s, void *row)
 		.value = store_text(a, s, 1),
 		.iat_max = db_i64(s, 2),
 		.until = db_i64(s, 3),
+		.sid = store_text(a, s, 4),
+		.client_id = store_text(a, s, 5),
 	};
 }
 

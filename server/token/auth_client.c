@@ -239,6 +239,14 @@ static struct str id_for_log(struct str id)
 	return id;
 }
 
+bool auth_shows_basic(const struct request *rq)
+{
+	struct str scheme, credentials;
+
+	return rq->authorization.p && !auth_split(rq->authorization, &scheme, &credentials) &&
+	       str_case_equal(scheme, STR("Basic"));
+}
+
 enum err auth_client(struct request *rq, enum err (*next)(struct request *, enum err))
 {
 	struct presented *p = arena_new_of(rq->arena, struct presented);

@@ -14,6 +14,9 @@ enum err ep_revoke(struct request *rq);
 /* RFC 7517 5, RFC 8414 3 */
 enum err ep_jwks(struct request *rq);
 enum err ep_metadata(struct request *rq);
+/* The feed of revocations, and the keys that sign it (docs/revocations.md) */
+enum err ep_revocations(struct request *rq);
+enum err ep_revocations_jwks(struct request *rq);
 
 /* The gateway listener: may this token pass? */
 enum err ep_gateway_verify(struct request *rq);

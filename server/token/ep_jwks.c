@@ -3,7 +3,6 @@
  * which, and what caches may be told. */
 #include "server/token/endpoints.h"
 
-#include "oauth/basic.h"
 #include "server/request/app.h"
 #include "server/token/auth.h"
 #include "server/token/document.h"
@@ -176,19 +175,11 @@ static enum err after_auth(struct request *rq, enum err verdict)
 	return verdict ? verdict : answer(rq);
 }
 
-static bool shows_basic(const struct request *rq)
-{
-	struct str scheme, credentials;
-
-	return rq->authorization.p && !auth_split(rq->authorization, &scheme, &credentials) &&
-	       str_case_equal(scheme, STR("Basic"));
-}
-
 /* Nobody need authenticate, and everybody gets the same set. A client that does so is known by its
  * name, whatever its address (server/state/consumers.h); other schemes are not for us. */
 enum err ep_jwks(struct request *rq)
 {
-	if (!shows_basic(rq))
+	if (!auth_shows_basic(rq))
 		return answer(rq);
 	rq->form = arena_new_of(rq->arena, struct form); /* auth_client looks for a second way */
 	if (!rq->form)

@@ -97,6 +97,8 @@ static enum err revoke_access(struct request *rq, struct revoking *r, struct str
 		.value = arena_str(rq->arena, jwt.jti),
 		.iat_max = jwt.iat,
 		.until = jwt.exp + JWT_SKEW_MAX,
+		.sid = arena_str(rq->arena, jwt.sid),
+		.client_id = rq->client->id,
 	};
 	rq->log_jti = r->entry.value;
 	audit_fill(rq, AUDIT_TOKEN_REVOKE, "ok", r->entry.value, &r->audit);

@@ -2,12 +2,9 @@
  * end must be remembered. */
 #include "server/token/refresh.h"
 
-/* a verifier's clock may be behind ours by this much */
-enum { CLOCK_SLACK = 120 };
-
 int64_t revoke_until(const struct request *rq)
 {
-	return rq->now + ACCESS_TTL_MAX + CLOCK_SLACK;
+	return rq->now + REVOKE_KEEP;
 }
 
 void refresh_request_fill(struct request *rq, struct refresh_request *in)
@@ -36,6 +33,7 @@ enum err revoke_login_now(struct request *rq, const struct login *login)
 		.value = login->sid,
 		.iat_max = revoke_until(rq), /* a login that has ended has no good token left */
 		.until = revoke_until(rq),
+		.client_id = login->client_id,
 	};
 
 	return revoked_add(rq->app->revoked, &entry);

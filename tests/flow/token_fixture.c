@@ -105,6 +105,7 @@ int main(void)
 	srunner_add_suite(runner, refresh_suite());
 	srunner_add_suite(runner, client_auth_suite());
 	srunner_add_suite(runner, judge_suite());
+	srunner_add_suite(runner, feed_suite());
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

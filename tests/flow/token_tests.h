@@ -42,5 +42,6 @@ Suite *grant_suite(void);
 Suite *refresh_suite(void);
 Suite *client_auth_suite(void);
 Suite *judge_suite(void);
+Suite *feed_suite(void);
 
 #endif

@@ -75,6 +75,9 @@ static void make_parts(struct flow *f)
 	ck_assert_ptr_nonnull(f->metrics);
 	ck_assert_int_eq(client_cache_new(64, 16, &app->clients), ERR_OK);
 	ck_assert_int_eq(revoked_new(REVOCATIONS_MAX, &app->revoked), ERR_OK);
+	ck_assert_int_eq(feed_new(app->env, &app->feed), ERR_OK);
+	feed_set_signer(app->feed, dup(f->signer.signing[1].fd));
+	ck_assert_int_eq(purpose_sets_new(&app->purpose_sets), ERR_OK);
 	ck_assert_int_eq(consumers_new(f->config, &app->consumers), ERR_OK);
 	ck_assert_int_eq(attempts_new(app->env, 1024, &app->attempts), ERR_OK);
 	ck_assert_int_eq(secret_cache_new(app->env, 64, &app->proven), ERR_OK);
@@ -155,6 +158,8 @@ void flow_down(struct flow *f)
 	audit_folder_free(app->refusals);
 	secret_cache_free(app->proven);
 	attempts_free(app->attempts);
+	purpose_sets_free(app->purpose_sets);
+	feed_free(app->feed);
 	revoked_free(app->revoked);
 	client_cache_free(app->clients);
 	metrics_free(app->metrics);
