@@ -27,6 +27,32 @@ struct gateway_identity {
  * ERR_INVALID_REQUEST, ERR_NOMEM. */
 MUST_CHECK enum err gateway_read_question(struct request *rq, struct gateway_question *ret_q);
 
+/* A judge of tokens: the server's own, or a sidecar's. */
+struct gateway_judge {
+	/* The audience asked about. ERR_INVALID_REQUEST: none that it knows. */
+	enum err (*find)(struct request *rq, const struct gateway_question *q,
+			 struct str *ret_audience);
+	/* May the token be used there? Its claims to gateway_identify. ERR_INVALID_TOKEN,
+	 * ERR_UNAVAILABLE. */
+	enum err (*judge)(struct request *rq, struct str audience, struct str token,
+			  struct gateway_identity *ret_id);
+};
+
+/* What a good answer stands on. */
+struct gateway_pass {
+	struct gateway_identity id;
+	struct str audience;
+};
+
+/* From the request to a good answer, or the refusal. */
+MUST_CHECK enum err gateway_decide(struct request *rq, const struct gateway_judge *judge,
+				   struct gateway_pass *ret_pass);
+
+/* Reads the claims of a token that was found good. ERR_INVALID_TOKEN: it must not pass a gateway
+ * all the same. The strings are the arena's. */
+MUST_CHECK enum err gateway_identify(struct request *rq, const struct json *claims,
+				     struct gateway_identity *ret_id);
+
 /* RFC 6750 2.1, the header and nothing else. ERR_NO_TOKEN. ERR_INVALID_TOKEN, with a word to the
  * client: of a format that only introspection, or the api itself, can read. */
 MUST_CHECK enum err gateway_read_token(struct request *rq, struct str *ret_token);
