@@ -6,7 +6,9 @@
 
 #include <stdlib.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 
 #include "base/limits.h"
 #include "jose/b64.h"
@@ -293,6 +295,24 @@ void jwk_export(const struct jwk *key, struct jsonw *w)
 	write_number(w, members[alg].first, &key->numbers.first);
 	write_number(w, members[alg].second, &key->numbers.second);
 	jsonw_end_object(w);
+}
+
+enum err jwk_to_pem(const struct jwk *key, struct buf *out)
+{
+	BIO *bio;
+	char *text;
+	long n;
+
+	ERR_clear_error();
+	bio = BIO_new(BIO_s_mem());
+	if (!bio || PEM_write_bio_PUBKEY(bio, key->pkey) != 1) {
+		BIO_free(bio);
+		return openssl_error(ERR_CRYPTO);
+	}
+	n = BIO_get_mem_data(bio, &text);
+	buf_add(out, text, (size_t)n);
+	BIO_free(bio);
+	return ERR_OK;
 }
 
 /* Two keys with one kid: which of them verifies would depend on who reads the set. */

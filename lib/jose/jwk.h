@@ -38,6 +38,9 @@ MUST_CHECK enum err jwk_thumbprint(const struct jwk *key, char ret_text[THUMBPRI
 /* {"kty","use":"sig","alg","kid",...} public members only. */
 void jwk_export(const struct jwk *key, struct jsonw *w);
 
+/* PEM "PUBLIC KEY" (RFC 7468 13). ERR_CRYPTO, ERR_NOMEM; errors of `out` stay in it. */
+MUST_CHECK enum err jwk_to_pem(const struct jwk *key, struct buf *out);
+
 /* A set (RFC 7517 5): at most 64 keys. Members that are not usable are skipped (5: SHOULD ignore);
  * two keys with one kid are refused with ERR_CONFLICT. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
 struct jwks {

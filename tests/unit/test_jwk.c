@@ -311,6 +311,18 @@ static char *certificate_pem(const char *key_pem)
 	return text;
 }
 
+static void must_become(const struct jwk *key, const char *pem)
+{
+	struct buf out;
+	struct str text;
+
+	buf_init(&out, NULL, 4096);
+	ck_assert_int_eq(jwk_to_pem(key, &out), ERR_OK);
+	ck_assert_int_eq(buf_end(&out, &text), ERR_OK);
+	ck_assert_str_eq(text.p, pem);
+	buf_done(&out);
+}
+
 START_TEST(pem_of_a_public_key_and_of_a_certificate_give_the_same_key)
 {
 	static const char *const pems[] = { KEY_EC_1, KEY_RSA_2048 };
@@ -323,6 +335,7 @@ START_TEST(pem_of_a_public_key_and_of_a_certificate_give_the_same_key)
 
 		ck_assert_int_eq(jwk_from_pem(str_z(pem), STR_NONE, &key), ERR_OK);
 		ck_assert(str_equal(jwk_kid(key), jwk_kid(want)));
+		must_become(want, pem);
 		ck_assert_int_eq(jwk_from_pem(str_z(certificate), STR("mine"), &certified), ERR_OK);
 		ck_assert(str_equal_z(jwk_kid(certified), "mine"));
 		ck_assert_int_eq(EVP_PKEY_eq(jwk_pkey(certified), jwk_pkey(want)), 1);
