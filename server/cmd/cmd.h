@@ -161,6 +161,6 @@ void cmd_synopsis(const struct cmd_row *row, struct buf *out);
 
 extern const struct cmd_group cmd_serve_group, cmd_client_group, cmd_user_group, cmd_api_group,
 	cmd_key_group, cmd_token_group, cmd_audit_group, cmd_migrate_group, cmd_config_group,
-	cmd_health_group, cmd_about_group;
+	cmd_health_group, cmd_about_group, cmd_gateway_group;
 
 #endif

@@ -2,9 +2,19 @@
 #include "server/cmd/cmd.h"
 
 const struct cmd_group *const cmd_groups[] = {
-	&cmd_serve_group,  &cmd_client_group, &cmd_user_group,	&cmd_api_group,
-	&cmd_key_group,	   &cmd_token_group,  &cmd_audit_group, &cmd_migrate_group,
-	&cmd_config_group, &cmd_health_group, &cmd_about_group, NULL,
+	&cmd_serve_group,
+	&cmd_client_group,
+	&cmd_user_group,
+	&cmd_api_group,
+	&cmd_key_group,
+	&cmd_token_group,
+	&cmd_gateway_group,
+	&cmd_audit_group,
+	&cmd_migrate_group,
+	&cmd_config_group,
+	&cmd_health_group,
+	&cmd_about_group,
+	NULL,
 };
 
 const struct cmd_option cmd_globals[] = {
