@@ -15,7 +15,8 @@ packages_build='gcc libc6-dev pkg-config meson ninja-build libsodium-dev libssl-
 	libseccomp-dev curl ca-certificates'
 # clang-format has a fixed version, because each one formats a little differently.
 packages_test='check clang libclang-rt-dev clang-format-19 valgrind nodejs npm openssl sqlite3
-	python3 jq procps util-linux gdb nginx-light'
+	python3 python3-yaml jq procps util-linux gdb nginx-light haproxy apache2
+	libapache2-mod-oauth2 libapache2-mod-auth-openidc caddy'
 packages_bench='wrk check openssl python3 procps'
 
 say()
@@ -50,6 +51,22 @@ package_present()
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# Packages of servers would start them, and a machine that runs tests or builds is none that serves:
+# while they are installed, Debian's own switch for that says no (policy-rc.d; 101 is "not allowed").
+# One that is there already is the machine's, and stays as it is.
+install_packages()
+(
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		trap 'as_root rm -f $policy' EXIT
+		trap 'exit 1' INT TERM
+		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+		as_root chmod 755 $policy
+	fi
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y install --no-install-recommends "$@"
+)
+
 # need_packages NAME...: installs those that are missing, and says which.
 need_packages()
 {
@@ -66,8 +83,7 @@ need_packages()
 	say "packages: installing$missing"
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
 	# shellcheck disable=SC2086 # a list
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y install --no-install-recommends $missing
+	install_packages $missing
 }
 
 # build_tree NAME [meson options]: configures $BUILD_UNDER/NAME where that has not been done with these

@@ -1,0 +1,51 @@
+/* HAProxy, whose jwt_verify reads keys at its start: `gateway-keys` keeps them, and has the configuration
+ * made anew and reloaded when they change. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { binary, until } from '../e2e/helpers.mjs';
+import { Cast, Gateway, handsOnWhoAsks, keepKeys, letsNoSpoofedIdentityThrough, refusesWhatIsFlawed,
+	survivesRotation } from './cast.mjs';
+
+let cast, gateway, keeper;
+
+before(async () => {
+	cast = await Cast.make();
+	const keys = path.join(cast.server.folder, 'keys');
+	const once = cast.server.cli('gateway-keys', '--issuer', cast.server.issuer, '--out', keys, '--once');
+	assert.equal(once.status, 0, once.stderr);
+	const main = path.join(cast.server.folder, 'main.cfg');
+	fs.writeFileSync(main, 'global\n    maxconn 200\n');
+	gateway = await Gateway.start(cast, {
+		name: 'haproxy', kind: 'haproxy', options: ['--keys', keys], program: 'haproxy',
+		files: ({ file }) => ['-W', '-db', '-f', main, '-f', file],
+	});
+	/* as the recipe says: made beside, put in place, reloaded */
+	const words = [binary, ...gateway.arguments()].map((word) => `'${word}'`).join(' ');
+	keeper = keepKeys(cast, keys, `${words} >'${gateway.file}.new' && mv '${gateway.file}.new' '${gateway.file}' &&
+		kill -USR2 ${gateway.child.pid}`);
+});
+after(async () => {
+	keeper?.kill();
+	await gateway?.stop();
+	await cast?.done();
+});
+
+test('haproxy_hands_on_who_asks', () => handsOnWhoAsks(gateway));
+test('haproxy_refuses_what_is_flawed', () => refusesWhatIsFlawed(gateway));
+test('haproxy_lets_no_spoofed_identity_through', () => letsNoSpoofedIdentityThrough(gateway));
+
+test('haproxy_refuses_two_tokens', async () => {
+	const token = await cast.machine();
+	await gateway.refuse(undefined, 'two tokens', { authorization: [`Bearer ${token}`, 'Bearer x'] });
+});
+
+test('haproxy_turns_over_with_the_keys', async () => {
+	await survivesRotation([gateway]);
+	const folder = path.join(cast.server.folder, 'keys');
+	/* those that left the set left the folder */
+	const published = async () => (await cast.server.get('/.well-known/jwks.json')).json.keys.length;
+	await until(async () => fs.readdirSync(folder).filter((name) => name.endsWith('.pem')).length === await published(),
+		'the folder holds the set');
+});
