@@ -181,8 +181,9 @@ MUST_CHECK enum err signer_reseal_root(struct signer_channel *ch, uint32_t versi
 MUST_CHECK enum err signer_new_root(struct signer_channel *ch, uint32_t version,
 				    struct buf *sealed_out);
 /* A key derived from a root by label; only labels the signer knows: "refresh", "jti",
- * "client-secret", "page-token". ERR_NOT_FOUND for any other. "client-secret" is of the lowest
- * version held, for it only hashes secrets of 256 random bits; all others are of the highest. */
+ * "client-secret", "page-token", "access-token". ERR_NOT_FOUND for any other. "client-secret" is of
+ * the lowest version held, for it only hashes secrets of 256 random bits; all others are of the
+ * highest. */
 MUST_CHECK enum err signer_derive(struct signer_channel *ch, const char *label,
 				  struct secret *ret_key);
 /* The same of one version: what judges a jti is of the root under which its kid was made.

@@ -199,10 +199,8 @@ static const struct label {
 	const char *name;
 	bool of_lowest;
 } labels[] = {
-	{ "refresh", false },
-	{ JTI_LABEL, false },
-	{ "client-secret", true },
-	{ "page-token", false },
+	{ "refresh", false },	 { JTI_LABEL, false },	    { "client-secret", true },
+	{ "page-token", false }, { "access-token", false },
 };
 
 static const struct signer_root *root_for(const struct call *c, const struct label *label)

@@ -96,6 +96,16 @@ static enum err api_read(struct arena *a, const struct json *object,
 	return admin_fields(a, object, shape, ret_body, &seen, fault);
 }
 
+static enum err read_format(const struct api_body *in, struct api *api, struct admin_fault *fault)
+{
+	api->format = API_JWT;
+	if (in->format.p && !api_format_by_name(in->format, &api->format))
+		return admin_unprocessable(fault, "/format", "must be jwt or opaque");
+	if (api->format == API_OPAQUE && api->alg)
+		return admin_unprocessable(fault, "/alg", "an opaque token is not signed");
+	return ERR_OK;
+}
+
 static enum err read_values(const struct config *config, struct arena *a, const struct api_body *in,
 			    struct api *api, struct admin_fault *fault)
 {
@@ -105,9 +115,8 @@ static enum err read_values(const struct config *config, struct arena *a, const 
 		e = read_lists(a, in, api, fault);
 	if (!e)
 		e = admin_check_alg(config, in->alg, &api->alg, fault);
-	if (!e && in->format.p && !str_equal_z(in->format, "jwt"))
-		return admin_unprocessable(fault, "/format", "must be jwt");
-	api->format = STR("jwt");
+	if (!e)
+		e = read_format(in, api, fault);
 	api->access_ttl = 0;
 	if (!e && in->access_ttl != ADMIN_INT_ABSENT)
 		e = admin_check_ttl(in->access_ttl, &api->access_ttl, fault);
@@ -158,7 +167,7 @@ static void write_mutable(struct jsonw *w, const struct api *api)
 	jsonw_member(w, "name", api->name);
 	admin_write_list(w, "scopes", api->scope);
 	admin_write_alg(w, "alg", api->alg);
-	jsonw_member(w, "format", api->format);
+	jsonw_member_z(w, "format", api_format_name(api->format));
 	admin_write_ttl(w, "access_ttl", api->access_ttl);
 	admin_write_list(w, "claims", api->claims);
 	jsonw_member_bool(w, "disabled", api->disabled);

@@ -22,7 +22,7 @@
 
 /* Keys the signer derived for us at start (keys/signer.h). */
 struct derived_keys {
-	struct secret refresh, jti, client_secret, page_token;
+	struct secret refresh, jti, client_secret, page_token, access_token;
 	uint8_t key_id; /* of the root they come from: it travels in refresh tokens */
 };
 

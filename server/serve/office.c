@@ -202,6 +202,7 @@ static enum err derive(struct office *o)
 		{ "jti", &o->app.derived.jti },
 		{ "client-secret", &o->app.derived.client_secret },
 		{ "page-token", &o->app.derived.page_token },
+		{ "access-token", &o->app.derived.access_token },
 	};
 	enum err e = ERR_OK;
 

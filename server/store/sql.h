@@ -126,6 +126,12 @@ SQL sql_login_end_api[] =
 	"FROM lists WHERE lists.audience IS NOT NULL) SELECT audience FROM lists WHERE "
 	"replace(' ' || audience || ' ', ' ' || $1 || ' ', '') <> ' ' || audience || ' ')";
 
+/* ---- recorded tokens ---- */
+
+SQL sql_token_insert[] =
+	"INSERT INTO recorded_tokens (hash, kid, claims, exp) VALUES ($1, $2, $3, $4)";
+SQL sql_token_get[] = "SELECT kid, claims, exp FROM recorded_tokens WHERE hash = $1";
+
 /* ---- revocations ---- */
 
 SQL sql_revoke[] = "INSERT INTO revocations (kind, value, iat_max, keep_until, sid, client_id) "
@@ -213,6 +219,8 @@ SQL sql_purge_audit[] = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHE
 SQL sql_purge_revocations[] =
 	"DELETE FROM revocations WHERE (kind, value) IN "
 	"(SELECT kind, value FROM revocations WHERE keep_until < $1 ORDER BY keep_until LIMIT $2)";
+SQL sql_purge_tokens[] = "DELETE FROM recorded_tokens WHERE hash IN "
+			 "(SELECT hash FROM recorded_tokens WHERE exp <= $1 ORDER BY exp LIMIT $2)";
 /* A window of rows by primary key: no index has to follow idle_until through every rotation. */
 SQL sql_purge_window[] = "SELECT id FROM logins WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2";
 SQL sql_purge_logins[] = "DELETE FROM logins WHERE id > $1 AND id <= $2 AND "

@@ -56,11 +56,18 @@ struct user {
 	int64_t created_at, updated_at, version;
 };
 
+/* How the tokens of an api look. */
+enum api_format {
+	API_JWT = 0, /* signed, RFC 9068 */
+	API_OPAQUE,  /* a random text; what it stands for is recorded */
+	API_FORMAT_COUNT,
+};
+
 struct api {
 	struct str uri, slug, name;
 	struct str scope; /* "" : does not declare scopes */
 	enum alg alg;
-	struct str format; /* "jwt" */
+	enum api_format format;
 	int64_t access_ttl;
 	struct str claims; /* names of custom claims its tokens carry, space separated */
 	bool disabled;
@@ -130,6 +137,10 @@ MUST_CHECK enum err store_user_rehash(struct db *db, struct str id, struct str o
 				      struct str hash);
 MUST_CHECK enum err store_user_delete(struct db *db, struct str id, int64_t now,
 				      int64_t revoke_until);
+
+/* "jwt"; false: there is none of this name. */
+const char *api_format_name(enum api_format format);
+bool api_format_by_name(struct str name, enum api_format *ret_format);
 
 /* ERR_CONFLICT: the uri or the slug is taken. */
 MUST_CHECK enum err store_api_create(struct db *db, const struct api *api);
@@ -207,6 +218,23 @@ MUST_CHECK enum err store_login_revoke(struct db *db, struct arena *a,
 MUST_CHECK enum err store_login_inspect(struct db *db, struct arena *a,
 					const struct refresh_request *in, struct login *ret_login,
 					struct user *ret_user);
+
+/* ---- recorded tokens: access tokens that are known by what was stored at issue ---- */
+
+enum { TOKEN_HASH_LEN = 32 };
+
+struct token_record {
+	unsigned char hash[TOKEN_HASH_LEN]; /* keyed, of the whole text */
+	struct str kid;			    /* of the key that signed what is inside, or "" */
+	struct str claims;		    /* JSON text, jti included */
+	int64_t exp;
+};
+/* ERR_CONFLICT: there is one of this hash. */
+MUST_CHECK enum err store_token_record(struct db *db, const struct token_record *record);
+/* Whether it has expired or was taken back is the caller's to judge. ERR_NOT_FOUND. */
+MUST_CHECK enum err store_token_get(struct db *db, struct arena *a,
+				    const unsigned char hash[TOKEN_HASH_LEN],
+				    struct token_record *ret_record);
 
 /* ---- revocations ---- */
 
@@ -330,9 +358,9 @@ MUST_CHECK enum err store_meta_put(struct db *db, const char *name, struct str v
 /* The same as a number; a value that is not there is 0. ERR_CORRUPT: no number. */
 MUST_CHECK enum err store_meta_get_i64(struct db *db, const char *name, int64_t *ret_value);
 MUST_CHECK enum err store_meta_put_i64(struct db *db, const char *name, int64_t value);
-/* Deletes at most `limit` rows that nothing can need any more: passed revocations, audit older than
- * `audit_before` (never its newest row), ended or expired logins. Looks at `limit` logins a call,
- * from where the last call stopped; call it now and then, not until it returns 0. */
+/* Deletes at most `limit` rows that nothing can need any more: passed revocations, expired tokens,
+ * audit older than `audit_before` (never its newest row), ended or expired logins. Looks at `limit`
+ * logins a call, from where the last call stopped; call it now and then, not until it returns 0. */
 MUST_CHECK enum err store_purge(struct db *db, int64_t now, int64_t audit_before, int64_t limit,
 				int64_t *ret_deleted);
 

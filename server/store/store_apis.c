@@ -5,9 +5,33 @@
 
 #include "server/store/sql.h"
 
+static const char *const format_names[API_FORMAT_COUNT] = {
+	[API_JWT] = "jwt",
+	[API_OPAQUE] = "opaque",
+};
+
+const char *api_format_name(enum api_format format)
+{
+	return format_names[format];
+}
+
+bool api_format_by_name(struct str name, enum api_format *ret_format)
+{
+	for (unsigned i = 0; i < API_FORMAT_COUNT; i++) {
+		if (str_equal_z(name, format_names[i])) {
+			*ret_format = (enum api_format)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void read_api(struct arena *a, struct db_stmt *s, void *row)
 {
 	struct api *api = row;
+	enum api_format format = API_JWT;
+	/* what we cannot make is not made as something else */
+	const bool known = api_format_by_name(db_str(s, 5), &format);
 
 	*api = (struct api){
 		.uri = store_text(a, s, 0),
@@ -15,10 +39,10 @@ static void read_api(struct arena *a, struct db_stmt *s, void *row)
 		.name = store_text(a, s, 2),
 		.scope = store_text(a, s, 3),
 		.alg = alg_by_name(db_str(s, 4)),
-		.format = store_text(a, s, 5),
+		.format = format,
 		.access_ttl = db_i64(s, 6),
 		.claims = store_text(a, s, 7),
-		.disabled = db_i64(s, 8) != 0,
+		.disabled = !known || db_i64(s, 8) != 0,
 		.created_at = db_i64(s, 9),
 		.updated_at = db_i64(s, 10),
 		.version = db_i64(s, 11),
@@ -40,7 +64,7 @@ enum err store_api_create(struct db *db, const struct api *api)
 	store_bind_text(s, 3, api->name);
 	store_bind_text(s, 4, api->scope);
 	store_bind_alg(s, 5, api->alg);
-	store_bind_text(s, 6, api->format);
+	db_bind_str(s, 6, str_z(api_format_name(api->format)));
 	db_bind_i64(s, 7, api->access_ttl);
 	store_bind_text(s, 8, api->claims);
 	db_bind_i64(s, 9, api->disabled);
@@ -116,7 +140,7 @@ static void bind_update(struct db_stmt *s, const struct api *api, int64_t versio
 	store_bind_text(s, 2, api->name);
 	store_bind_text(s, 3, api->scope);
 	store_bind_alg(s, 4, api->alg);
-	store_bind_text(s, 5, api->format);
+	db_bind_str(s, 5, str_z(api_format_name(api->format)));
 	db_bind_i64(s, 6, api->access_ttl);
 	store_bind_text(s, 7, api->claims);
 	db_bind_i64(s, 8, api->disabled);

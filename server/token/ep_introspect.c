@@ -70,22 +70,14 @@ static enum err active(struct request *rq, const struct jwt *jwt)
 	return respond_json(rq, 200, &b);
 }
 
-static enum err inspect_access(struct request *rq, struct str token)
+static enum err judged(struct request *rq, enum err result, const struct jwt *jwt)
 {
-	struct jwt jwt;
-	enum err e = token_verify(rq, token, STR_NONE, &jwt);
-
-	if (e == ERR_INVALID_TOKEN)
+	if (result == ERR_INVALID_TOKEN)
 		return inactive(rq);
-	if (e)
-		return e;
-	rq->log_subject = arena_str(rq->arena, jwt.sub);
-	if (may_ask(rq, &jwt))
-		e = active(rq, &jwt);
-	else
-		e = inactive(rq);
-	jwt_done(&jwt);
-	return e;
+	if (result)
+		return result;
+	rq->log_subject = arena_str(rq->arena, jwt->sub);
+	return may_ask(rq, jwt) ? active(rq, jwt) : inactive(rq);
 }
 
 static enum err look(struct lane_ctx *ctx, void *arg)
@@ -149,5 +141,5 @@ enum err ep_introspect(struct request *rq)
 	/* 2.1: the hint is only a hint; the form tells */
 	if (str_starts(token, STR(MACHINE_REFRESH)))
 		return inspect_refresh(rq, token);
-	return inspect_access(rq, token);
+	return token_judge(rq, token, judged);
 }

@@ -21,6 +21,19 @@ static enum err done(struct request *rq)
 	return respond_text(rq, 200, NULL, STR_NONE);
 }
 
+static struct revoking *revoking_new(struct request *rq)
+{
+	struct revoking *r = arena_new_of(rq->arena, struct revoking);
+
+	if (!r) {
+		(void)fail(rq, ERR_NOMEM, "no memory for the revocation");
+		return NULL;
+	}
+	r->rq = rq;
+	rq->state = r;
+	return r;
+}
+
 static enum err end_login(struct lane_ctx *ctx, void *arg)
 {
 	struct revoking *r = arg;
@@ -48,8 +61,12 @@ static enum err after_end(struct request *rq, enum err result)
 	return done(rq);
 }
 
-static enum err revoke_refresh(struct request *rq, struct revoking *r, struct str token)
+static enum err revoke_refresh(struct request *rq, struct str token)
 {
+	struct revoking *r = revoking_new(rq);
+
+	if (!r)
+		return ERR_NOMEM;
 	if (refresh_read(token, &r->in.name))
 		return done(rq);
 	refresh_request_fill(rq, &r->in);
@@ -77,32 +94,36 @@ static enum err after_token(struct request *rq, enum err result)
 	return done(rq);
 }
 
-static enum err revoke_access(struct request *rq, struct revoking *r, struct str token)
+static void fill_entry(struct request *rq, const struct jwt *jwt, struct revoking *r)
 {
-	struct jwt jwt;
-	enum err e = token_verify(rq, token, STR_NONE, &jwt);
-
-	/* 2.2: an invalid token is as good as revoked */
-	if (e == ERR_INVALID_TOKEN)
-		return done(rq);
-	if (e)
-		return e;
-	/* 2.1: "was issued to the client making the revocation request" */
-	if (!str_equal(jwt.client_id, rq->client->id)) {
-		jwt_done(&jwt);
-		return fail(rq, ERR_INVALID_GRANT, "the token was issued to another client");
-	}
 	r->entry = (struct revocation){
 		.kind = REVOKE_JTI,
-		.value = arena_str(rq->arena, jwt.jti),
-		.iat_max = jwt.iat,
-		.until = jwt.exp + JWT_SKEW_MAX,
-		.sid = arena_str(rq->arena, jwt.sid),
+		.value = arena_str(rq->arena, jwt->jti),
+		.iat_max = jwt->iat,
+		.until = jwt->exp + JWT_SKEW_MAX,
+		.sid = arena_str(rq->arena, jwt->sid),
 		.client_id = rq->client->id,
 	};
 	rq->log_jti = r->entry.value;
 	audit_fill(rq, AUDIT_TOKEN_REVOKE, "ok", r->entry.value, &r->audit);
-	jwt_done(&jwt);
+}
+
+static enum err revoke_access(struct request *rq, enum err result, const struct jwt *jwt)
+{
+	struct revoking *r;
+
+	/* 2.2: an invalid token is as good as revoked */
+	if (result == ERR_INVALID_TOKEN)
+		return done(rq);
+	if (result)
+		return result;
+	/* 2.1: "was issued to the client making the revocation request" */
+	if (!str_equal(jwt->client_id, rq->client->id))
+		return fail(rq, ERR_INVALID_GRANT, "the token was issued to another client");
+	r = revoking_new(rq);
+	if (!r)
+		return ERR_NOMEM;
+	fill_entry(rq, jwt, r);
 	if (arena_failed(rq->arena))
 		return fail(rq, ERR_NOMEM, "no memory for the revocation");
 	if (!revoked_has_room(rq->app->revoked))
@@ -113,16 +134,10 @@ static enum err revoke_access(struct request *rq, struct revoking *r, struct str
 enum err ep_revoke(struct request *rq)
 {
 	struct str token = form_get(rq->form, "token");
-	struct revoking *r;
 
 	if (!token.p)
 		return fail(rq, ERR_INVALID_REQUEST, "token is missing");
-	r = arena_new_of(rq->arena, struct revoking);
-	if (!r)
-		return fail(rq, ERR_NOMEM, "no memory for the revocation");
-	r->rq = rq;
-	rq->state = r;
 	if (str_starts(token, STR(MACHINE_REFRESH)))
-		return revoke_refresh(rq, r, token);
-	return revoke_access(rq, r, token);
+		return revoke_refresh(rq, token);
+	return token_judge(rq, token, revoke_access);
 }

@@ -58,7 +58,7 @@ enum err admin_api_fill(struct str issuer, struct arena *a, struct api *ret_api)
 	struct api api = {
 		.slug = STR(ADMIN_API_SLUG),
 		.name = STR("Administration of this server"),
-		.format = STR("jwt"),
+		.format = API_JWT,
 		.claims = STR(""),
 	};
 	struct buf scopes;

@@ -192,6 +192,17 @@ static enum err find_alg(struct request *rq, struct target *t)
 	return ERR_OK;
 }
 
+/* What only one back end can read, or only this server, is for one audience. */
+static enum err find_format(struct request *rq, struct target *t)
+{
+	t->format = t->apis[0]->format;
+	for (size_t i = 0; i < t->api_count; i++)
+		if (t->api_count > 1 && t->apis[i]->format != API_JWT)
+			return fail(rq, ERR_INVALID_TARGET,
+				    "an audience takes tokens that are for it alone");
+	return ERR_OK;
+}
+
 /* The smallest set on client and apis, else the default; never more than the keys are kept for. */
 static void find_ttl(struct request *rq, int64_t fallback, struct target *t)
 {
@@ -214,6 +225,8 @@ enum err token_resolve(struct request *rq, struct str bound_audience, struct str
 	e = find_apis(rq, bound_audience, ret_target);
 	if (!e)
 		e = find_scope(rq, bound_scope, ret_target);
+	if (!e)
+		e = find_format(rq, ret_target);
 	if (!e)
 		e = find_alg(rq, ret_target);
 	if (e)

@@ -5,6 +5,7 @@
 #include "jose/b64.h"
 #include "server/request/audit.h"
 #include "server/token/claims.h"
+#include "server/token/recorded.h"
 #include "server/token/refresh.h"
 #include "server/store/gate.h"
 
@@ -72,31 +73,86 @@ static enum err answer(struct request *rq, const struct issue *issue, const stru
 	return respond_json(rq, 200, &body);
 }
 
-static enum err sign_and_answer(struct request *rq, struct issue *issue, const struct login *login)
+/* A token on its way out. */
+struct issuing {
+	struct issue *issue;
+	const struct login *login;
+	struct made_token token;
+};
+
+static enum err sign_claims(struct request *rq, struct issuing *out)
 {
+	const struct target *target = &out->issue->target;
 	const struct env *env = rq->app->env;
-	int64_t began = env->monotonic(env);
+	const int64_t began = env->monotonic(env);
 	struct signed_token token;
-	struct buf claims, text;
-	struct str claims_text;
+	struct buf text;
 	enum err e;
 
-	buf_init(&claims, rq->arena, JWT_SIZE_MAX);
 	buf_init(&text, rq->arena, JWT_SIZE_MAX);
-	e = claims_write(rq, issue, login, &claims);
-	if (!e)
-		e = buf_end(&claims, &claims_text);
-	if (e)
-		return fail(rq, e == ERR_LIMIT ? ERR_SERVER : e, "claims could not be written");
-	e = signer_sign(rq->signer, TOKEN_ACCESS, issue->target.alg, claims_text, &text, &token);
-	count_sign(rq->metrics, issue->target.alg, !e, env->monotonic(env) - began);
+	e = signer_sign(rq->signer, TOKEN_ACCESS, target->alg, out->token.claims, &text, &token);
+	count_sign(rq->metrics, target->alg, !e, env->monotonic(env) - began);
 	if (e)
 		return fail(rq, e, "the signer did not sign");
 	rq->log_kid = arena_str(rq->arena, str_z(token.kid));
 	rq->log_jti = arena_str(rq->arena, str_z(token.jti));
-	keyring_count_token(rq->snapshot->keys, str_z(token.kid), rq->now + issue->target.ttl);
-	count_token(rq->metrics, (unsigned)(rq->grant - grants), issue->refresh);
-	return answer(rq, issue, login, token.text);
+	keyring_count_token(rq->snapshot->keys, str_z(token.kid), out->token.exp);
+	out->token.text = token.text;
+	return ERR_OK;
+}
+
+static enum err hand_out(struct request *rq, const struct issuing *out)
+{
+	count_token(rq->metrics, (unsigned)(rq->grant - grants), out->issue->refresh);
+	return answer(rq, out->issue, out->login, out->token.text);
+}
+
+static enum err after_record(struct request *rq, enum err result)
+{
+	if (result)
+		return fail(rq, result, "the token could not be recorded");
+	return hand_out(rq, rq->state);
+}
+
+static enum err issue_jwt(struct request *rq, struct issuing *out)
+{
+	enum err e = sign_claims(rq, out);
+
+	return e ? e : hand_out(rq, out);
+}
+
+static enum err issue_opaque(struct request *rq, struct issuing *out)
+{
+	enum err e = opaque_make(rq, &out->token);
+
+	if (e)
+		return fail(rq, e, "an opaque token could not be made");
+	return token_record(rq, &out->token, out, after_record);
+}
+
+static enum err (*const issue_by_format[API_FORMAT_COUNT])(struct request *, struct issuing *) = {
+	[API_JWT] = issue_jwt,
+	[API_OPAQUE] = issue_opaque,
+};
+
+static enum err make_and_answer(struct request *rq, struct issue *issue, const struct login *login)
+{
+	struct issuing *out = arena_new_of(rq->arena, struct issuing);
+	struct buf claims;
+	enum err e;
+
+	if (!out)
+		return fail(rq, ERR_NOMEM, "no memory for a token");
+	out->issue = issue;
+	out->login = login;
+	out->token.exp = rq->now + issue->target.ttl;
+	buf_init(&claims, rq->arena, JWT_SIZE_MAX);
+	e = claims_write(rq, issue, login, &claims);
+	if (!e)
+		e = buf_end(&claims, &out->token.claims);
+	if (e)
+		return fail(rq, e == ERR_LIMIT ? ERR_SERVER : e, "claims could not be written");
+	return issue_by_format[issue->target.format](rq, out);
 }
 
 /* In the writer's transaction: client and user are read again and pass the gate again, so that a
@@ -142,7 +198,7 @@ static enum err after_beginning(struct request *rq, enum err result)
 	if (b->refusal)
 		return fail(rq, b->refusal, "%s", b->refused);
 	audit_count(rq, &b->audit, true);
-	return sign_and_answer(rq, b->issue, &b->login);
+	return make_and_answer(rq, b->issue, &b->login);
 }
 
 static enum err join_audiences(struct request *rq, const struct target *t, struct str *ret)
@@ -216,5 +272,5 @@ enum err token_issue(struct request *rq, struct issue *issue)
 		return e;
 	if (issue->user && !issue->login)
 		return begin_login(rq, issue);
-	return sign_and_answer(rq, issue, issue->login);
+	return make_and_answer(rq, issue, issue->login);
 }

@@ -15,7 +15,8 @@ struct target {
 	size_t api_count;
 	struct scope scope;
 	int64_t ttl;
-	enum alg alg;
+	enum api_format format;
+	enum alg alg; /* of what is signed; without meaning for an opaque token */
 };
 
 struct issue {
@@ -44,6 +45,12 @@ enum err token_issue(struct request *rq, struct issue *issue);
  * is logged as critical. Caller: jwt_done. */
 MUST_CHECK enum err token_verify(struct request *rq, struct str token, struct str aud,
 				 struct jwt *ret_jwt);
+
+/* Judges an access token of any format: as token_verify where the token itself says what it is, by
+ * its record where one was made. `next` gets ERR_OK and the claims, which are freed when it
+ * returns, or the error, with which it may go on (ERR_INVALID_TOKEN). May park. */
+typedef enum err token_judged(struct request *rq, enum err result, const struct jwt *jwt);
+enum err token_judge(struct request *rq, struct str token, token_judged *next);
 
 /* Who signed it? For a token whose signature by `key` is good; `jti_key` is of the root under which
  * the key was made, NULL if nobody holds that any more. */

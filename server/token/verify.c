@@ -7,6 +7,7 @@
 #include "server/token/token.h"
 
 #include "server/request/audit.h"
+#include "server/token/recorded.h"
 
 static enum err refuse(struct request *rq, const char *why)
 {
@@ -112,10 +113,25 @@ static enum err check_claims(struct request *rq, const struct jws *jws, struct s
 	return refuse(rq, jwt_verdict_text(v));
 }
 
+/* Is it good at this moment? Takes the claims from *jwt when it is not. */
+static enum err check_standing(struct request *rq, const struct jws *jws, struct jwt *jwt)
+{
+	const char *why;
+
+	if (revoked_is_behind(rq->app->revoked)) {
+		jwt_done(jwt);
+		return fail(rq, ERR_UNAVAILABLE, "revocations are being read again");
+	}
+	why = taken_back(rq, jws, jwt);
+	if (!why)
+		return ERR_OK;
+	jwt_done(jwt);
+	return refuse(rq, why);
+}
+
 enum err token_verify(struct request *rq, struct str token, struct str aud, struct jwt *ret_jwt)
 {
 	const struct keyring_key *key;
-	const char *why;
 	struct jws jws;
 	enum err e;
 
@@ -135,16 +151,58 @@ enum err token_verify(struct request *rq, struct str token, struct str aud, stru
 	e = check_maker(rq, &jws, key);
 	if (!e)
 		e = check_claims(rq, &jws, aud, ret_jwt);
-	if (e)
-		return e;
-	if (revoked_is_behind(rq->app->revoked)) {
-		jwt_done(ret_jwt);
-		return fail(rq, ERR_UNAVAILABLE, "revocations are being read again");
-	}
-	why = taken_back(rq, &jws, ret_jwt);
-	if (why) {
-		jwt_done(ret_jwt);
-		return refuse(rq, why);
-	}
-	return ERR_OK;
+	return e ? e : check_standing(rq, &jws, ret_jwt);
+}
+
+/* ---- of any format ---- */
+
+/* What was recorded is read as if it had been signed: we wrote it. */
+static enum err judge_record(struct request *rq, const struct token_record *record,
+			     struct jwt *ret_jwt)
+{
+	const struct jws jws = {
+		.typ = STR("at+jwt"),
+		.kid = record->kid,
+		.payload = record->claims,
+	};
+	enum err e = check_claims(rq, &jws, STR_NONE, ret_jwt);
+
+	return e ? e : check_standing(rq, &jws, ret_jwt);
+}
+
+static enum err hand_on(struct request *rq, enum err result, struct jwt *jwt, token_judged *next)
+{
+	enum err e = next(rq, result, result ? NULL : jwt);
+
+	if (!result)
+		jwt_done(jwt);
+	return e;
+}
+
+static enum err looked_up(struct request *rq, enum err result, const struct token_record *record)
+{
+	token_judged *const *next = rq->state;
+	struct jwt jwt;
+
+	if (result == ERR_NOT_FOUND)
+		result = refuse(rq, "no token of this text was recorded");
+	else if (result)
+		result = fail(rq, result, "the record of a token could not be read");
+	else
+		result = judge_record(rq, record, &jwt);
+	return hand_on(rq, result, &jwt, *next);
+}
+
+enum err token_judge(struct request *rq, struct str token, token_judged *next)
+{
+	token_judged **kept;
+	struct jwt jwt;
+
+	if (!token_is_recorded(token))
+		return hand_on(rq, token_verify(rq, token, STR_NONE, &jwt), &jwt, next);
+	kept = arena_new_of(rq->arena, token_judged *);
+	if (!kept)
+		return fail(rq, ERR_NOMEM, "no memory to judge a token");
+	*kept = next;
+	return token_look_up(rq, token, kept, looked_up);
 }

@@ -66,7 +66,8 @@ static const struct {
 	{ "{\"uri\":\"https://x.example\",\"slug\":\"\"}", "/slug" },
 	{ "{\"uri\":\"https://x.example\",\"scopes\":[\"a b\"]}", "/scopes" },
 	{ "{\"uri\":\"https://x.example\",\"scopes\":\"a\"}", "/scopes" },
-	{ "{\"uri\":\"https://x.example\",\"format\":\"opaque\"}", "/format" },
+	{ "{\"uri\":\"https://x.example\",\"format\":\"saml\"}", "/format" },
+	{ "{\"uri\":\"https://x.example\",\"format\":\"opaque\",\"alg\":\"ES256\"}", "/alg" },
 	{ "{\"uri\":\"https://x.example\",\"alg\":\"HS256\"}", "/alg" },
 	{ "{\"uri\":\"https://x.example\",\"access_ttl\":1}", "/access_ttl" },
 	{ "{\"uri\":\"https://x.example\",\"claims\":[\"sub\"]}", "/claims" },
@@ -204,7 +205,7 @@ START_TEST(an_api_is_changed_among_a_thousand)
 	for (int i = 0; i < 1000; i++) {
 		const struct api api = { .uri = str_z(format("https://api.example/%04d", i)),
 					 .slug = str_z(format("api-%04d", i)),
-					 .format = STR("jwt") };
+					 .format = API_JWT };
 
 		ck_assert_int_eq(ERR_OK, store_api_create(office.store.db, &api));
 	}

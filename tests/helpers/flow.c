@@ -123,6 +123,7 @@ static void open_keys(struct flow *f)
 	ck_assert_int_eq(keyring_derive(k, "jti", &d->jti), ERR_OK);
 	ck_assert_int_eq(keyring_derive(k, "client-secret", &d->client_secret), ERR_OK);
 	ck_assert_int_eq(keyring_derive(k, "page-token", &d->page_token), ERR_OK);
+	ck_assert_int_eq(keyring_derive(k, "access-token", &d->access_token), ERR_OK);
 	ck_assert_int_eq(snapshot_rebuild(&f->app, f->store.db, f->config), ERR_OK);
 }
 

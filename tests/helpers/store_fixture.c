@@ -65,7 +65,7 @@ void store_fixture_api(struct store_fixture *f, const char *uri, const char *slu
 		.slug = str_z(slug),
 		.name = str_z(slug),
 		.scope = str_z(scope),
-		.format = STR("jwt"),
+		.format = API_JWT,
 		.created_at = FIXTURE_NOW,
 	};
 

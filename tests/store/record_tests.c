@@ -123,6 +123,33 @@ START_TEST(a_meta_value_is_replaced)
 }
 END_TEST
 
+/* ---- recorded tokens ---- */
+
+static struct token_record token_named(unsigned char name, int64_t exp)
+{
+	return (struct token_record){
+		.hash = { name },
+		.kid = STR("kid-1"),
+		.claims = STR("{\"jti\":\"a\"}"),
+		.exp = exp,
+	};
+}
+
+START_TEST(a_recorded_token_is_found_by_its_hash_alone)
+{
+	const struct token_record in = token_named(1, NOW + 60), other = token_named(2, NOW);
+	struct token_record out;
+
+	OK(store_token_record(fx.db, &in));
+	IS(ERR_CONFLICT, store_token_record(fx.db, &in));
+	IS(ERR_NOT_FOUND, store_token_get(fx.db, fx.arena, other.hash, &out));
+	OK(store_token_get(fx.db, fx.arena, in.hash, &out));
+	STR_EQ(out.kid, "kid-1");
+	STR_EQ(out.claims, "{\"jti\":\"a\"}");
+	ck_assert_int_eq(out.exp, NOW + 60);
+}
+END_TEST
+
 /* ---- housekeeping ---- */
 
 static int64_t purge(int64_t now, int64_t audit_before, int64_t limit)
@@ -170,6 +197,19 @@ START_TEST(purge_forgets_what_nothing_can_need)
 	ck_assert_int_eq(rows_in(count_logins), 1);
 	ck_assert_int_eq(purge(NOW + 100, NOW - 50, 100), 1);
 	ck_assert_int_eq(rows_in(count_logins), 0);
+}
+END_TEST
+
+START_TEST(purge_forgets_recorded_tokens_when_they_expire)
+{
+	const struct token_record kept = token_named(1, NOW + 1), gone = token_named(2, NOW);
+	struct token_record out;
+
+	OK(store_token_record(fx.db, &kept));
+	OK(store_token_record(fx.db, &gone));
+	ck_assert_int_eq(purge(NOW, NOW, 100), 1);
+	OK(store_token_get(fx.db, fx.arena, kept.hash, &out));
+	IS(ERR_NOT_FOUND, store_token_get(fx.db, fx.arena, gone.hash, &out));
 }
 END_TEST
 
@@ -280,6 +320,8 @@ TCase *record_tests(void)
 	tcase_add_test(t, a_meta_value_is_replaced);
 	tcase_add_test(t, a_consumer_is_written_over_and_the_latest_come_first);
 	tcase_add_test(t, purge_forgets_what_nothing_can_need);
+	tcase_add_test(t, a_recorded_token_is_found_by_its_hash_alone);
+	tcase_add_test(t, purge_forgets_recorded_tokens_when_they_expire);
 	tcase_add_test(t, purge_keeps_the_newest_audit_row);
 	tcase_add_test(t, purge_deletes_no_more_than_it_may);
 	tcase_add_test(t, purge_walks_through_all_logins_and_around);

@@ -264,7 +264,8 @@ static enum err revoke_all(void)
 	return keyring_revoke_all(o.keyring, &audit, results, &result_count);
 }
 
-static const char *const labels[] = { "refresh", "jti", "client-secret", "page-token" };
+static const char *const labels[] = { "refresh", "jti", "client-secret", "page-token",
+				      "access-token" };
 
 struct before {
 	struct key_info active, standby, retiring;

@@ -180,7 +180,7 @@ START_TEST(an_api_comes_back_as_stored)
 		.name = STR("X"),
 		.scope = STR("s"),
 		.alg = ALG_ES256,
-		.format = STR("jwt"),
+		.format = API_OPAQUE,
 		.access_ttl = 9,
 		.claims = STR("dept"),
 		.disabled = true,
@@ -193,7 +193,7 @@ START_TEST(an_api_comes_back_as_stored)
 	STR_EQ(out.uri, "urn:x");
 	STR_EQ(out.name, "X");
 	STR_EQ(out.scope, "s");
-	STR_EQ(out.format, "jwt");
+	ck_assert_int_eq(out.format, API_OPAQUE);
 	STR_EQ(out.claims, "dept");
 	ck_assert_int_eq(out.alg, ALG_ES256);
 	ck_assert_int_eq(out.access_ttl, 9);

@@ -341,7 +341,8 @@ END_TEST
 
 START_TEST(derived_keys_are_the_roots_and_only_of_known_labels)
 {
-	static const char *const labels[] = { "refresh", "jti", "client-secret", "page-token" };
+	static const char *const labels[] = { "refresh", "jti", "client-secret", "page-token",
+					      "access-token" };
 	static const char *const unknown[] = { "", "seal-signing-keys", "jt", "jti ", "JTI" };
 	struct secret first[COUNT(labels)], second;
 	struct buf sealed, unused;

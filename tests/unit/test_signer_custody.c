@@ -141,7 +141,8 @@ END_TEST
 
 START_TEST(the_highest_root_is_current_and_the_lowest_hashes_client_secrets)
 {
-	static const char *const labels[] = { "refresh", "jti", "client-secret", "page-token" };
+	static const char *const labels[] = { "refresh", "jti", "client-secret", "page-token",
+					      "access-token" };
 	struct secret first[COUNT(labels)], key;
 	bool by_next;
 
