@@ -15,7 +15,7 @@ static struct str without_application(struct str typ)
 	return typ;
 }
 
-static bool typ_equal(struct str a, struct str b)
+bool jwt_typ_equal(struct str a, struct str b)
 {
 	return str_case_equal(without_application(a), without_application(b));
 }
@@ -113,7 +113,7 @@ static enum jwt_verdict judge(const struct jws *jws, const struct jwt *jwt,
 	if (!is_complete(jwt, expect->ids_optional))
 		return JWT_MISSING_CLAIM;
 	/* RFC 8725 3.11, 3.12: a token of another kind never stands in for this one */
-	if (!typ_equal(jws->typ, expect->typ))
+	if (!jwt_typ_equal(jws->typ, expect->typ))
 		return JWT_WRONG_TYPE;
 	if (!str_equal(jwt->iss, expect->iss))
 		return JWT_WRONG_ISSUER;

@@ -46,6 +46,8 @@ enum jwt_verdict {
 enum jwt_verdict jwt_check(const struct jws *jws, const struct jwt_expect *expect,
 			   struct jwt *ret_jwt);
 void jwt_done(struct jwt *jwt);
+/* Two `typ`, compared as jwt_expect says. */
+bool jwt_typ_equal(struct str a, struct str b);
 /* A sentence: "the token has expired". */
 const char *jwt_verdict_text(enum jwt_verdict v);
 

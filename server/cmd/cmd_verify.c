@@ -9,7 +9,7 @@
 #include "server/cmd/cmd_input.h"
 #include "server/cmd/cmd_out.h"
 
-enum { VERIFY_SKEW = 5, KEY_FILE_MAX = 65536, CHECKS_MAX = 8, DOCUMENT_MAX = 1 << 20 };
+enum { VERIFY_SKEW = 5, KEY_FILE_MAX = 65536, CHECKS_MAX = 12, DOCUMENT_MAX = 1 << 20 };
 
 enum verdict { CHECK_PASSED, CHECK_FAILED, CHECK_SKIPPED };
 
@@ -168,7 +168,9 @@ static bool check_form(struct verification *v)
 
 	if (!e && json_parse(v->jws.header, JOSE_HEADER_MAX, &v->header))
 		e = ERR_SYNTAX;
-	if (!e && json_parse(v->jws.payload, JWT_SIZE_MAX, &v->claims))
+	/* a JWS of something else than claims is as good a JWS (RFC 7515 2) */
+	if (!e && json_parse(v->jws.payload, JWT_SIZE_MAX, &v->claims) &&
+	    !cmd_has(v->c, "signature-only"))
 		e = ERR_SYNTAX;
 	judge(v, "form", !e,
 	      e == ERR_UNSUPPORTED
@@ -199,35 +201,62 @@ static void check_signature(struct verification *v)
 		      : "does not match: the token was changed, or another key signed it");
 }
 
-/* RFC 9068 4, in its order; against the token's own issuer, so that every check is said by itself.
- */
+/* Which one it is that is missing, or the verdict's own words. */
+static const char *explain_claims(const struct verification *v, enum jwt_verdict verdict)
+{
+	static const struct {
+		const char *name, *text;
+	} rows[] = {
+		{ "iss", "iss is missing" }, { "aud", "aud is missing" },
+		{ "exp", "exp is missing" }, { "iat", "iat is missing" },
+		{ "sub", "sub is missing" }, { "client_id", "client_id is missing" },
+		{ "jti", "jti is missing" },
+	};
+
+	for (size_t i = 0; verdict == JWT_MISSING_CLAIM && i < sizeof(rows) / sizeof(rows[0]);
+	     i++) {
+		if (!json_get(v->claims, rows[i].name))
+			return rows[i].text;
+	}
+	return jwt_verdict_text(verdict);
+}
+
+/* RFC 7800: who only has the token cannot see whether its sender proved anything. */
+static void check_possession(struct verification *v)
+{
+	if (json_get(v->claims, "cnf"))
+		add_check(v, "possession", CHECK_SKIPPED,
+			  "bound to a key (cnf): worth nothing without the sender's proof");
+}
+
+/* RFC 9068 4, in its order; against the token's own type and issuer, so that every check is said by
+ * itself. */
 static void check_claims(struct verification *v)
 {
 	struct str iss = STR_NONE;
 	struct jwt_expect expect = {
-		.typ = STR("at+jwt"),
+		.typ = v->jws.typ,
 		.aud = STR_NONE,
 		.now = v->c->env->now(v->c->env),
 		.skew = VERIFY_SKEW,
 	};
 	enum jwt_verdict verdict;
 	struct jwt jwt;
+	bool read;
 
 	(void)json_str(json_get(v->claims, "iss"), &iss);
 	expect.iss = iss;
-	verdict = jwt_check(&v->jws, &expect, &jwt);
-	judge(v, "type", verdict != JWT_WRONG_TYPE,
+	judge(v, "type", jwt_typ_equal(v->jws.typ, STR("at+jwt")),
 	      "typ is not at+jwt: this is no access token (RFC 9068 2.1)");
-	if (verdict == JWT_WRONG_TYPE) {
-		expect.typ = v->jws.typ;
-		verdict = jwt_check(&v->jws, &expect, &jwt);
+	verdict = jwt_check(&v->jws, &expect, &jwt);
+	read = verdict == JWT_OK || verdict == JWT_EXPIRED || verdict == JWT_NOT_YET;
+	judge(v, "claims", read, explain_claims(v, verdict));
+	if (!read) {
+		add_check(v, "time", CHECK_SKIPPED, "not without all the claims");
+		return;
 	}
-	judge(v, "claims",
-	      verdict != JWT_MALFORMED && verdict != JWT_MISSING_CLAIM && verdict != JWT_UNREAD,
-	      jwt_verdict_text(verdict));
 	judge(v, "time", verdict == JWT_OK, jwt_verdict_text(verdict));
-	if (verdict == JWT_OK || verdict == JWT_EXPIRED || verdict == JWT_NOT_YET)
-		jwt_done(&jwt);
+	jwt_done(&jwt);
 }
 
 static bool names_audience(const struct json *aud, const char *wanted)
@@ -372,6 +401,7 @@ static void run_checks(struct verification *v)
 		return;
 	check_claims(v);
 	check_parties(v);
+	check_possession(v);
 }
 
 int cmd_verify_run(struct cmd *c)

@@ -205,6 +205,42 @@ test('a_token_beyond_the_size_limit_is_refused', () => {
 	invalid(make(goodHeader, `${'{"a":'.repeat(20)}1${'}'.repeat(20)}`));
 });
 
+/* The same, with what it says. */
+function explain(token, ...options) {
+	const done = spawnSync(binary, ['-o', 'json', 'token', 'verify', '--jwks', jwks, '--issuer', issuer, '--audience',
+		audience, ...options, '-'], { input: token, encoding: 'utf8', timeout: 20_000 });
+	return { status: done.status, ...JSON.parse(done.stdout) };
+}
+
+test('rfc7515_2_a_bare_jws_may_hold_anything', () => {
+	const header = { alg: 'ES256', kid: 'ES256' };
+	for (const payload of ['no JSON at all', '', '[1]', '"x"']) {
+		assert.equal(status(make(header, payload), '--signature-only'), 0, payload);
+		invalid(make({ ...header, typ: 'at+jwt' }, payload), payload);
+	}
+	assert.equal(status(make(header, 'x', { bend: () => Buffer.alloc(64, 1) }), '--signature-only'), 1);
+});
+
+test('every_failed_check_is_explained_by_itself', () => {
+	const { aud, ...claims } = goodClaims();
+	const said = explain(make({ ...goodHeader, typ: 'JWT' }, { ...claims, iss: 'https://other.example.com', exp: 1 }));
+	const failed = Object.fromEntries(said.checks.filter(({ result }) => result === 'failed')
+		.map(({ check, detail }) => [check, detail]));
+	assert.equal(said.status, 1);
+	assert.equal(said.valid, false);
+	assert.match(failed.claims, /aud is missing/, `without ${aud}`);
+	assert.match(failed.type, /at\+jwt/);
+	assert.match(failed.issuer, /another issuer/);
+	assert.match(failed.audience, /another audience/);
+});
+
+test('rfc7800_a_bound_token_is_said_to_be_one', () => {
+	const said = explain(make(goodHeader, { ...goodClaims(), cnf: { jkt: 'x' } }));
+	const [possession] = said.checks.filter(({ check }) => check === 'possession');
+	assert.equal(possession.result, 'not checked');
+	assert.equal(explain(make()).checks.filter(({ check }) => check === 'possession').length, 0);
+});
+
 test('a_key_set_that_cannot_be_read_decides_nothing', () => {
 	const broken = path.join(folder, 'broken.json');
 	fs.writeFileSync(broken, '{"keys":');
