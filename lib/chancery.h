@@ -59,6 +59,7 @@ enum chancery_verdict {
 	CHANCERY_NOT_YET = 12,	      /* nbf, or iat, is ahead of the clock (RFC 7519 4.1.5) */
 	CHANCERY_UNPROVEN = 13,	      /* `cnf` (RFC 7800), and nobody proved possession */
 	CHANCERY_REVOKED = 14,	      /* the issuer has taken it back */
+	CHANCERY_UNREADABLE = 15,     /* not encrypted to our key, or changed on its way */
 };
 
 /* A sentence for a log, constant, never NULL: "the token has expired". */
@@ -144,6 +145,11 @@ struct chancery_options {
 	/* The time; NULL: the system's. It judges tokens and counts intervals. */
 	int64_t (*now)(void *arg);
 	void *now_arg;
+
+	/* PEM of our private key (PKCS #8; RSA, or EC on P-256): tokens come nested (RFC 7519 5.2),
+	 * encrypted with RSA-OAEP-256 or ECDH-ES and A256GCM, and are opened before all else. What
+	 * is not encrypted is refused. NULL: tokens come as they are signed. */
+	const char *private_key;
 
 	/* Non-zero: chancery_verify() never fetches; chancery_tend(), on a thread that may block,
 	 * must be called often. For event loops. */

@@ -1,13 +1,13 @@
-/* Judging a token, in the order of RFC 7515 5.2 and RFC 9068 4: form, algorithm, key, signature,
- * claims; then what only the issuer or the sender can tell: possession and revocation. Nothing that
- * a token says is believed before its signature is good. */
+/* Judging a token, in the order of RFC 7515 5.2 and RFC 9068 4: the envelope if there is one, form,
+ * algorithm, key, signature, claims; then what only the issuer or the sender can tell: possession
+ * and revocation. Nothing that a token says is believed before its signature is good. */
 #include <stdlib.h>
 
 #include "base/secret.h"
 #include "verify/key_set.h"
 #include "verify/verifier.h"
 
-enum { ARENA_LIMIT = 4 * JWT_SIZE_MAX, CNF_MAX = JWT_SIZE_MAX };
+enum { ARENA_LIMIT = 6 * JWT_SIZE_MAX, CNF_MAX = JWT_SIZE_MAX };
 
 /* One token on its way through. */
 struct trial {
@@ -37,6 +37,7 @@ static const char *const verdicts[] = {
 	[CHANCERY_NOT_YET] = "the token is not valid yet",
 	[CHANCERY_UNPROVEN] = "the token is bound to a key, and possession was not proved",
 	[CHANCERY_REVOKED] = "the token was revoked",
+	[CHANCERY_UNREADABLE] = "the token is not encrypted to our key, or was changed",
 };
 
 const char *chancery_verdict_text(enum chancery_verdict verdict)
@@ -52,6 +53,8 @@ static enum chancery_verdict of_parsing(enum err e)
 {
 	if (e == ERR_SYNTAX || e == ERR_LIMIT)
 		return CHANCERY_MALFORMED;
+	if (e == ERR_BAD_SIGNATURE)
+		return CHANCERY_UNREADABLE;
 	return e == ERR_UNSUPPORTED ? CHANCERY_UNSUPPORTED : CHANCERY_UNDECIDED;
 }
 
@@ -73,6 +76,10 @@ static enum chancery_verdict check_form(struct trial *t, struct str token)
 {
 	enum err e = arena_new(ARENA_LIMIT, &t->arena);
 
+	/* who encrypted it is nobody's proof of anything: what is within is judged like any other
+	 */
+	if (!e && t->v->private_key)
+		e = jwe_open(t->arena, token, t->v->private_key, &token);
 	if (!e)
 		e = jws_parse(t->arena, token, &t->jws);
 	if (e)

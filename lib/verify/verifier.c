@@ -173,6 +173,17 @@ static const char *begin_keys(struct chancery *v, const char *jwks)
 	return wrong;
 }
 
+static const char *load_private_key(struct chancery *v, const char *pem)
+{
+	enum err e = pem ? jwe_key_from_pem(str_z(pem), &v->private_key) : ERR_OK;
+
+	if (!e)
+		return NULL;
+	return e == ERR_NOMEM ? no_memory
+			      : "private_key must be a PEM private key: P-256, or RSA of 2048 to "
+				"4096 bits";
+}
+
 const char *chancery_new(const struct chancery_options *options, struct chancery **ret_verifier)
 {
 	struct chancery_options o;
@@ -190,6 +201,8 @@ const char *chancery_new(const struct chancery_options *options, struct chancery
 	set_options(v, &o);
 	set_documents(v, &o);
 	wrong = is_whole(v) ? begin_keys(v, o.jwks) : "no memory, or a URL of more than 1700 bytes";
+	if (!wrong)
+		wrong = load_private_key(v, o.private_key);
 	if (wrong) {
 		chancery_free(v);
 		return wrong;
@@ -206,6 +219,7 @@ void chancery_free(struct chancery *v)
 	document_done(&v->feed_keys);
 	document_done(&v->feed);
 	source_done(&v->source);
+	jwe_key_free(v->private_key);
 	free(v->issuer);
 	free(v->audience);
 	free(v);

@@ -3,6 +3,7 @@
 #define CHANCERY_VERIFY_VERIFIER_H
 
 #include "chancery.h"
+#include "jose/jwe.h"
 #include "jose/jwt.h"
 #include "verify/document.h"
 #include "verify/feed.h"
@@ -20,6 +21,7 @@ struct chancery {
 	bool has_feed;
 	int64_t feed_max_staleness;
 	bool deferred;
+	struct jwe_key *private_key; /* NULL: tokens are not encrypted */
 	chancery_proof proof;
 	int64_t (*now)(void *arg);
 	void *now_arg;
