@@ -1,4 +1,5 @@
 /* What the keyring's files share: turns, settings, the freshness promised, and filling a signer. */
+#include "base/fault.h"
 #include "server/state/keyring_priv.h"
 
 static const char meta_freshness[] = "keys.freshness";
@@ -203,6 +204,8 @@ enum err keyring_promise(struct keyring *k, const struct keyring_settings *setti
 	if (p.freshness == k->promises.freshness && p.longest_ttl == k->promises.longest_ttl)
 		return ERR_OK;
 	e = k->store.write(k->store.arg, run_promise, &p);
+	if (!e)
+		e = FAILPOINT("key.promise.committed");
 	if (e)
 		return e;
 	pthread_mutex_lock(&k->lock);

@@ -2,6 +2,7 @@
  * following the database after something failed half way. */
 #include <time.h>
 
+#include "base/fault.h"
 #include "server/state/keyring_priv.h"
 
 enum {
@@ -243,7 +244,14 @@ static enum err insert_standby(struct act *a, enum key_origin origin)
 	a->audit = &audit;
 	e = act_write(a, step_insert);
 	a->audit = NULL;
-	return e ? e : act_publish(a);
+	if (e)
+		return e;
+	e = FAILPOINT("key.standby.committed");
+	if (e) {
+		a->k->stale = true;
+		return e;
+	}
+	return act_publish(a);
 }
 
 enum err keyring_insert_standby(struct keyring *k, struct fresh_key *fresh, enum key_origin origin)

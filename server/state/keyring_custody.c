@@ -197,7 +197,7 @@ static void drop_all(struct keyring *k)
 static enum err end_all(struct resealing *r)
 {
 	struct keyring *k = r->act.k;
-	enum err e = FAILPOINT("key.revoke_all.committed");
+	enum err e = FAILPOINT("key.revoke_all.committed"), published;
 
 	if (e) {
 		k->stale = true;
@@ -205,9 +205,9 @@ static enum err end_all(struct resealing *r)
 	}
 	k->over = true;
 	drop_all(k);
-	if (act_publish(&r->act))
-		k->stale = true;
-	return k->custody.commit(k->custody.arg);
+	published = act_publish(&r->act);
+	e = k->custody.commit(k->custody.arg);
+	return e ? e : published;
 }
 
 /* A try before this one was durable and not ended. ERR_NOT_FOUND: it was only not told. */

@@ -3,6 +3,7 @@
  * that there is never a root without keys. */
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "server/state/keyring_priv.h"
 
 enum { ROOT_FIRST_VERSION = 1, FIRST_KEYS_MAX = 2 * ALG_COUNT };
@@ -154,6 +155,8 @@ static enum err make_first(struct keyring *k, enum key_origin origin, struct key
 	e = make_keys(&f);
 	if (!e)
 		e = k->store.write(k->store.arg, write_first, &f);
+	if (!e)
+		e = FAILPOINT("key.first.committed");
 	for (size_t i = 0; i < f.count; i++)
 		fresh_key_done(&f.made[i]);
 	return e;

@@ -74,7 +74,14 @@ static enum err remove_key(struct act *a)
 	a->audit = &audit;
 	e = act_write(a, step_remove);
 	a->audit = NULL;
-	return e ? e : act_publish(a);
+	if (e)
+		return e;
+	e = FAILPOINT("key.remove.committed");
+	if (e) {
+		a->k->stale = true;
+		return e;
+	}
+	return act_publish(a);
 }
 
 static enum err retire_alg(struct act *a)
@@ -87,14 +94,16 @@ static enum err retire_alg(struct act *a)
 	a->audit = &audit;
 	e = act_write(a, step_retire_alg);
 	a->audit = NULL;
-	if (!e && a->active) {
+	if (e)
+		return e;
+	e = FAILPOINT("key.retire_alg.committed");
+	if (!e && a->active)
 		e = signer_drop(a->k->control, str_z(a->active->info.kid));
-		if (e == ERR_NOT_FOUND)
-			e = ERR_OK;
-		if (e)
-			a->k->stale = true;
+	if (e && e != ERR_NOT_FOUND) {
+		a->k->stale = true;
+		return e;
 	}
-	return e ? e : act_publish(a);
+	return act_publish(a);
 }
 
 static enum err with_act(struct keyring *k, const struct key_step *step,

@@ -24,8 +24,8 @@ function failpoints() {
 	return [...found].sort();
 }
 
-/* `command` is what the failpoint lies in; `revokes` says which of the keys before it must leave revoked,
- * finished or not. */
+/* `command` is what the failpoint lies in; it is run with `settings` of the server, once `before` has been done.
+ * `revokes` says which of the keys before it must leave revoked, finished or not. */
 const signing = (keys) => keys.find((key) => key.alg === 'ES256' && key.state === 'active').kid;
 const rotate = { name: 'a rotation', command: () => ['key', 'rotate', '--alg', 'ES256', '--force'] };
 /* Nobody asks for it: a step of the bound later it is due at the start. */
@@ -42,6 +42,15 @@ const revokeAll = {
 	revokes: (keys) => keys.filter((key) => published.includes(key.state)).map((key) => key.kid),
 	endsLogins: true,
 };
+/* What is due, or configured, is done without being asked for. */
+const leave = {
+	name: 'a key that leaves',
+	before: ['key', 'rotate', '--alg', 'ES256', '--force'],
+	clock: 2 * 86400, /* its last token has expired; and the clock is doubted until somebody vouches for it */
+	command: () => ['key', 'resume'],
+};
+const retire = { name: 'an algorithm that is taken out', settings: { 'keys.algs': 'ES256' } };
+const promise = { name: 'a longer promise', settings: { 'keys.jwks_max_age': '2s' } };
 const rewrap = { name: 'another master key', command: () => ['key', 'rewrap'] };
 const bring = {
 	name: 'a key of a former server',
@@ -55,6 +64,11 @@ const bring = {
 
 const rows = {
 	'key.bound.committed': raise,
+	'key.remove.committed': leave,
+	'key.retire_alg.committed': retire,
+	'key.promise.committed': promise,
+	'key.standby.committed': revoke,
+	'key.first.committed': revokeAll,
 	'key.rotate.generated': rotate,
 	'key.rotate.loaded': rotate,
 	'key.rotate.committed': rotate,
@@ -157,7 +171,11 @@ class Office extends Server {
 	async killedAt(name, row) {
 		const keys = await this.keys();
 		const logged = this.logText().length;
+		const settings = this.settings;
+		if (row.before)
+			await this.document('--yes', ...row.before);
 		await this.stop();
+		this.settings = { ...settings, ...row.settings };
 		if (row.clock)
 			this.moveClock(this.offset = row.clock);
 		this.launch({ env: { CHANCERY_FAILPOINTS: `${name}:1:abort` } });
@@ -170,6 +188,7 @@ class Office extends Server {
 			`dead at ${name}: ${done?.stdout} ${done?.stderr}`, 20_000);
 		this.kill();
 		await this.stop();
+		this.settings = settings;
 		await this.start();
 		if (row.clock)
 			await this.document('--yes', 'key', 'resume');

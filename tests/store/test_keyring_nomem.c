@@ -1,6 +1,10 @@
 /* Acts on keys with their k-th allocation failing, for every k: what is durable is followed, what
  * is not can be done again, and somebody signs. The signer is a process of its own and has memory.
  */
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <sodium.h>
+
 #include "tests/helpers/keyring_fixture.h"
 #include "tests/helpers/mem_fail.h"
 #include "tests/unit/suite.h"
@@ -36,20 +40,92 @@ static enum err act_rehearse(void)
 	return keyring_rehearse(o.keyring, ALG_ES256);
 }
 
+/* ---- what comes from a former server ---- */
+
+static struct {
+	unsigned char bytes[SIGNER_IMPORT_KEY_MAX + SIGNER_IMPORT_OVERHEAD];
+	size_t n;
+	char kid[32];
+	char jwk[256]; /* of the retiring one */
+} former;
+
+/* A P-256 key as PKCS #8, sealed to the signer. */
+static void pack_box(void)
+{
+	unsigned char to[SIGNER_IMPORT_KEY_LEN], *der = NULL;
+	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(pkey);
+	int n = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+
+	ck_assert_int_gt(n, 0);
+	OK(keyring_import_key(o.keyring, to));
+	ck_assert_int_eq(crypto_box_seal(former.bytes, der, (unsigned)n, to), 0);
+	former.n = (size_t)n + SIGNER_IMPORT_OVERHEAD;
+	OPENSSL_free(der);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	EVP_PKEY_free(pkey);
+}
+
+/* Another kid each time: one that came stays taken. */
+static void bring(void)
+{
+	static unsigned n;
+
+	snprintf(former.kid, sizeof(former.kid), "former-%u", n++);
+	snprintf(former.jwk, sizeof(former.jwk),
+		 "{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"kid\":\"%s\",\"use\":"
+		 "\"sig\","
+		 "\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
+		 "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}",
+		 former.kid);
+	pack_box();
+}
+
+static enum err import_as(enum key_state state)
+{
+	const bool signs = state == KEY_ACTIVE;
+	const struct key_import in = {
+		.alg = ALG_ES256,
+		.kid = str_z(former.kid),
+		.state = state,
+		.box = signs ? str_n(former.bytes, former.n) : STR_NONE,
+		.public_jwk = signs ? STR_NONE : str_z(former.jwk),
+		.tokens_until = signs ? 0 : now() + 60,
+	};
+
+	return keyring_import(o.keyring, &in);
+}
+
+static enum err act_import(void)
+{
+	return import_as(KEY_ACTIVE);
+}
+
+static enum err act_import_retiring(void)
+{
+	return import_as(KEY_RETIRING);
+}
+
 static const struct {
 	const char *name;
 	enum err (*run)(void);
+	void (*before)(void); /* with all the memory it wants; NULL */
 } acts[] = {
-	{ "rotate", act_rotate }, { "revoke", act_revoke },	{ "tend", tend },
-	{ "rewrap", act_rewrap }, { "rehearse", act_rehearse },
+	{ "rotate", act_rotate, NULL },
+	{ "revoke", act_revoke, NULL },
+	{ "tend", tend, NULL },
+	{ "rewrap", act_rewrap, NULL },
+	{ "rehearse", act_rehearse, NULL },
+	{ "import", act_import, bring },
+	{ "import to verify", act_import_retiring, bring },
 };
+
+static const struct secret next_master = { "the next one, of thirty-two byte" };
 
 static enum err prepare(void *arg)
 {
-	const struct secret next = { "the next one, of thirty-two byte" };
-
 	(void)arg;
-	return signer_master_next(&o.signer.custody, &next);
+	return signer_master_next(&o.signer.custody, &next_master);
 }
 
 static enum err commit(void *arg)
@@ -93,6 +169,8 @@ static size_t one_round(size_t act, size_t k)
 
 	standby = info_of(KEY_STANDBY);
 	advance(PERIOD); /* for tend: a rotation is due, a bound, and what retired leaves */
+	if (acts[act].before)
+		acts[act].before();
 	mem_fail_arm(k, false);
 	e = acts[act].run();
 	count = mem_fail_count();
@@ -169,6 +247,47 @@ START_TEST(a_revocation_without_memory_is_ended_by_another_try)
 }
 END_TEST
 
+/* Where it was durable before the failure the second call only ends it. */
+static size_t revoke_all_round(size_t k)
+{
+	static struct revoke_result results[REVOKE_ALL_MAX];
+	size_t told, count;
+	enum err e;
+
+	active = info_of(KEY_ACTIVE);
+	standby = info_of(KEY_STANDBY);
+	mem_fail_arm(k, false);
+	e = keyring_revoke_all(o.keyring, NULL, results, &told);
+	count = mem_fail_count();
+	mem_fail_arm(0, false);
+	ck_assert_msg(is_honest(e), "allocation %zu: %s", k, err_name(e));
+	if (e)
+		OK(keyring_revoke_all(o.keyring, NULL, results, &told));
+	ck_assert(keyring_is_over(o.keyring));
+	assert_gone(active.kid);
+	assert_gone(standby.kid);
+	o.signer.master = next_master;
+	reopen();
+	assert_gone(active.kid);
+	ck_assert_int_eq(info_of(KEY_ACTIVE).root_version, 2);
+	assert_signs_with(info_of(KEY_ACTIVE).kid);
+	return count;
+}
+
+/* Roots are few: each round has a database of its own. */
+START_TEST(everything_is_revoked_by_another_try)
+{
+	size_t k = 1;
+
+	while (revoke_all_round(k) >= k) {
+		k = after(k);
+		keyring_down();
+		up();
+	}
+	ck_assert_uint_gt(k, 1);
+}
+END_TEST
+
 static size_t open_round(size_t k)
 {
 	size_t count;
@@ -211,6 +330,7 @@ int main(void)
 	tcase_add_loop_test(tc, no_act_is_left_half_done_for_want_of_memory, 0, COUNT(acts));
 	tcase_add_test(tc, a_switch_counts_when_what_follows_it_fails);
 	tcase_add_test(tc, a_revocation_without_memory_is_ended_by_another_try);
+	tcase_add_test(tc, everything_is_revoked_by_another_try);
 	tcase_add_test(tc, an_opening_without_memory_changes_nothing);
 	suite_add_tcase(s, tc);
 	srunner_run_all(runner, CK_ENV);
