@@ -31,8 +31,10 @@ enum {
 	SIGNER_CHANNELS_MAX = SIGNER_WORKERS_MAX + 1, /* and one for what is signed aside */
 	SIGNER_TIMEOUT_MS = 50 * SIGNER_SLOWNESS,
 	SIGNER_CONTROL_TIMEOUT_MS = 10000,
-	SIGNER_PING_TIMEOUT_MS = 700, /* a hung one is seen in under two seconds */
-	SIGNER_CLOCK_SLACK = 60,      /* seconds an iat may be off the signer's own clock */
+	/* asked four times a second (server/serve/housekeeper.c): a hung one is seen, and another
+	 * started, within a second. A busy machine may leave one unscheduled for half of that. */
+	SIGNER_PING_TIMEOUT_MS = 500 + 50 * (SIGNER_SLOWNESS - 1),
+	SIGNER_CLOCK_SLACK = 60, /* seconds an iat may be off the signer's own clock */
 	SIGNER_ROOTS_MAX = 8, /* a new root is a rare event; old ones leave with the last token */
 	JTI_MAX = 64,
 };

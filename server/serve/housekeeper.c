@@ -10,7 +10,12 @@
 
 #include "server/serve/supervisor.h"
 
-enum { TICK_MS = 1000, MINUTE = 60, PURGE_ROWS = 500 };
+enum { TICK_MS = 250, MINUTE = 60, PURGE_ROWS = 500 };
+
+#if SIGNER_SLOWNESS == 1
+static_assert(TICK_MS + SIGNER_PING_TIMEOUT_MS <= 750,
+	      "a hung signer is found, killed and another started within a second");
+#endif
 
 static int64_t seconds(const struct housekeeper *h)
 {
@@ -30,10 +35,10 @@ static void complain(struct housekeeper *h, const char *msg, enum err e)
 /* ---- duties ---- */
 
 /* A signer that holds its channels and answers nothing: to the workers as bad as none, but nobody
- * sees it die. */
-static void tend_keys(struct housekeeper *h)
+ * sees it die. One that is gone is the supervisor's to find. */
+static void judge_signer(struct housekeeper *h, enum err said)
 {
-	if (key_duties_do(h->keys) != ERR_TIMEOUT || h->asked)
+	if (said != ERR_TIMEOUT || h->asked)
 		return;
 	log_say(h->office->app.log, LOG_ERROR, "the signer does not answer", NULL, NULL);
 	h->asked = supervisor_ask_signer(h->supervisor) == ERR_OK;
@@ -192,9 +197,10 @@ static void do_duties(struct housekeeper *h)
 {
 	int64_t now = seconds(h);
 
+	judge_signer(h, keyring_ping(h->office->app.keyring));
 	if (now >= h->next_tend) {
 		catch_up(h);
-		tend_keys(h);
+		judge_signer(h, key_duties_do(h->keys));
 		h->next_tend = now + 1;
 	}
 	if (now >= h->next_minute) {

@@ -217,6 +217,8 @@ bool keyring_is_silent(struct keyring *k, struct str kid);
  * only another one helps (server/serve/supervisor.h). ERR_UNAVAILABLE: it is gone, and another will
  * come. */
 MUST_CHECK enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed);
+/* No more than that sign of life, for who wants to know sooner. */
+MUST_CHECK enum err keyring_ping(struct keyring *k);
 /* Requests see this view from now on: a standby does not sign before every set that was served
  * without it has expired. To be called for each view that is served, by any thread; a keyring that
  * nobody tells goes by its stored times alone. */

@@ -265,3 +265,13 @@ enum err keyring_tend(struct keyring *k, int64_t *ret_next, bool *ret_changed)
 		fresh_key_done(&v.fresh[i]);
 	return v.first;
 }
+
+enum err keyring_ping(struct keyring *k)
+{
+	enum err e;
+
+	keyring_turn_take(k);
+	e = signer_ping(k->control);
+	keyring_turn_end(k);
+	return e;
+}

@@ -43,6 +43,33 @@ for (const who of ['signer', 'server', 'supervisor']) {
 	});
 }
 
+/* It holds its channels and answers nothing: nobody sees it die. */
+test('a_signer_that_hangs_is_503_at_once_and_then_another_and_nothing_else_is_touched', async () => {
+	const { access_token: before } = (await server.token(cc, shop)).json;
+	const { server: listens, signer } = server.children();
+	process.kill(signer, 'SIGSTOP');
+	const stopped = Date.now();
+	const statuses = new Set();
+	let refused;
+	await until(async () => {
+		const [token, set, judged] = await Promise.all([server.token(cc, shop), server.get('/.well-known/jwks.json'),
+			server.introspect(before, shop)]);
+		statuses.add(token.status);
+		assert.equal(set.status, 200);
+		assert.equal(judged.active, true);
+		if (token.status === 503) {
+			refused ??= Date.now() - stopped;
+			assert.ok(Number(token.headers['retry-after']) > 0);
+		}
+		return token.status === 200;
+	}, 'another signer');
+	const back = Date.now() - stopped;
+	assert.deepEqual([...statuses].sort(), [200, 503]);
+	assert.equal(server.children().server, listens, 'the same server');
+	assert.notEqual(server.children().signer, signer);
+	console.log(`# a hung signer: 503 after ${refused} ms, tokens again after ${back} ms`);
+});
+
 test('no_process_is_left_behind_by_a_killed_supervisor', async () => {
 	const [supervisor, ...children] = server.tree();
 	process.kill(supervisor, 'SIGKILL');

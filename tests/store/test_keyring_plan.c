@@ -360,7 +360,7 @@ START_TEST(a_signer_that_hangs_is_told_from_one_that_is_gone)
 	o.signer.control.patience_ms = 0;
 	ck_assert_int_eq(kill(o.signer.pid, SIGSTOP), 0);
 	ck_assert_int_eq(waitpid(o.signer.pid, &status, WUNTRACED), o.signer.pid);
-	ck_assert_int_eq(tend(), ERR_TIMEOUT);
+	ck_assert_int_eq(keyring_ping(o.keyring), ERR_TIMEOUT);
 	ck_assert_int_eq(tend(), ERR_TIMEOUT); /* at once: it owes an answer */
 	signer_fixture_kill(&o.signer);
 	ck_assert_int_eq(tend(), ERR_UNAVAILABLE);
