@@ -19,4 +19,4 @@ test('mod_oauth2_hands_on_who_asks', () => handsOnWhoAsks(gateway, { roles: fals
 test('mod_oauth2_refuses_what_is_flawed', () => refusesWhatIsFlawed(gateway,
 	{ but: ['another kind of token'] }));
 test('mod_oauth2_lets_no_spoofed_identity_through', () => letsNoSpoofedIdentityThrough(gateway));
-test('mod_oauth2_turns_over_with_the_keys', () => survivesRotation([gateway]));
+test('mod_oauth2_turns_over_with_the_keys', () => survivesRotation(gateway));

@@ -20,4 +20,4 @@ test('mod_auth_openidc_hands_on_who_asks', () => handsOnWhoAsks(gateway));
 test('mod_auth_openidc_refuses_what_is_flawed', () => refusesWhatIsFlawed(gateway,
 	{ but: ['another kind of token'] }));
 test('mod_auth_openidc_lets_no_spoofed_identity_through', () => letsNoSpoofedIdentityThrough(gateway));
-test('mod_auth_openidc_turns_over_with_the_keys', () => survivesRotation([gateway]));
+test('mod_auth_openidc_turns_over_with_the_keys', () => survivesRotation(gateway));

@@ -16,7 +16,10 @@ before(async () => {
 	const once = cast.server.cli('gateway-keys', '--issuer', cast.server.issuer, '--out', keys, '--once');
 	assert.equal(once.status, 0, once.stderr);
 	const main = path.join(cast.server.folder, 'main.cfg');
-	fs.writeFileSync(main, 'global\n    maxconn 200\n');
+	fs.writeFileSync(main, `global
+    maxconn 200
+    stats socket ${cast.server.folder}/admin expose-fd listeners
+`);
 	gateway = await Gateway.start(cast, {
 		name: 'haproxy', kind: 'haproxy', options: ['--keys', keys], program: 'haproxy',
 		files: ({ file }) => ['-W', '-db', '-f', main, '-f', file],
@@ -42,10 +45,26 @@ test('haproxy_refuses_two_tokens', async () => {
 });
 
 test('haproxy_turns_over_with_the_keys', async () => {
-	await survivesRotation([gateway]);
+	await survivesRotation(gateway);
 	const folder = path.join(cast.server.folder, 'keys');
 	/* those that left the set left the folder */
 	const published = async () => (await cast.server.get('/.well-known/jwks.json')).json.keys.length;
 	await until(async () => fs.readdirSync(folder).filter((name) => name.endsWith('.pem')).length === await published(),
 		'the folder holds the set');
+});
+
+test('haproxy_and_the_keeper_go_on_while_the_office_is_away', async () => {
+	const folder = path.join(cast.server.folder, 'keys');
+	const failures = () => fs.readFileSync(path.join(cast.server.folder, 'keys-log'), 'utf8').split('jwks.json: ').length;
+	const oneMore = () => {
+		const before = failures();
+		return until(() => failures() > before, 'a fetch that failed');
+	};
+	await cast.server.stop();
+	await oneMore();
+	const names = fs.readdirSync(folder);
+	await oneMore();
+	assert.deepEqual(fs.readdirSync(folder), names);
+	assert.equal(keeper.exitCode, null);
+	await gateway.pass(cast.forge());
 });
