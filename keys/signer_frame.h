@@ -14,13 +14,8 @@
 
 enum signer_op {
 	SIGNER_OP_NONE,
-	/* on signing channels only */
-	SIGNER_OP_SIGN,		/* alg, kind: token's, data: claims; kid, text: token, more: jti */
-	SIGNER_OP_DOCUMENT,	/* kind: purpose, data: claims; kid, text: JWS */
-	SIGNER_OP_LIST,		/* kind: purpose, data: claims; kid, text: header, encoded */
-	SIGNER_OP_LIST_ADD,	/* data: objects, separated by commas */
-	SIGNER_OP_LIST_END,	/* nothing; text: signature, encoded */
-	SIGNER_OP_PURPOSE_KEYS, /* kind: purpose; text: JWK Set, number: until */
+	SIGNER_OP_SIGN, /* on signing channels only; alg, kind: of token, data: claims; kid,
+			   text: token, more: jti */
 	/* on the control channel only */
 	SIGNER_OP_PING,	       /* nothing in, nothing out */
 	SIGNER_OP_ROOT,	       /* value: version, data: sealed or nothing; more: sealed,
@@ -41,6 +36,12 @@ enum signer_op {
 	/* on the custody line only */
 	SIGNER_OP_MASTER_NEXT,	 /* data: key */
 	SIGNER_OP_MASTER_COMMIT, /* nothing in, nothing out */
+	/* on signing channels only */
+	SIGNER_OP_DOCUMENT,	/* kind: purpose, data: claims; kid, text: JWS */
+	SIGNER_OP_LIST,		/* kind: purpose, data: claims; kid, text: header, encoded */
+	SIGNER_OP_LIST_ADD,	/* data: objects, separated by commas */
+	SIGNER_OP_LIST_END,	/* nothing; text: signature, encoded */
+	SIGNER_OP_PURPOSE_KEYS, /* kind: purpose; text: JWK Set, number: until */
 	SIGNER_OP_COUNT
 };
 
