@@ -1,4 +1,4 @@
-/* The rows of `chancery gateway-config` and `gateway-keys`. */
+/* The rows of `chancery gateway`, `gateway-config` and `gateway-keys`. */
 #include "server/cmd/cmd_gateway.h"
 
 static const struct cmd_option config_options[] = {
@@ -23,6 +23,21 @@ static const struct cmd_option keys_options[] = {
 	{ "out", "DIR", "the folder; made if it is not there" },
 	{ "exec", "CMD", "run this in a shell when the keys changed" },
 	{ "once", NULL, "fetch once and end; status 2 when there was no answer" },
+	{ NULL },
+};
+
+static const struct cmd_option sidecar_options[] = {
+	{ "issuer", "URL", "whose tokens: iss, and where the key set is" },
+	{ "listen", "ADDRESS:PORT|PATH",
+	  "where the gateway asks; off loopback with "
+	  "--set gateway.tls.certificate and .key" },
+	{ "audience", "[NAME=]URI",
+	  "an audience that may be asked about, and its name in /gateway/verify/NAME; repeat it",
+	  .repeat = true },
+	{ "feed", "URL|off",
+	  "the list of revoked tokens (the issuer's); off: nothing is ever revoked here" },
+	{ "max-staleness", "DURATION",
+	  "how old that list may be before tokens are neither good nor bad (30s)" },
 	{ NULL },
 };
 
@@ -71,6 +86,21 @@ static const struct cmd_row rows[] = {
 				   "once, before HAProxy starts",
 				   "chancery gateway-keys --issuer https://id.example.com --out "
 				   "/etc/haproxy/keys --once") },
+	{ .words = "gateway",
+	  .summary = "judge tokens beside a gateway, with nothing but the issuer's URL",
+	  .details =
+		  "Serves /gateway/verify as a server's gateway listener does, from the issuer's "
+		  "published keys and list of revoked tokens: no database, no secret, no "
+		  "request to the issuer for a token. /readyz tells whether it can judge. "
+		  "SIGHUP reads certificates again.",
+	  .options = { sidecar_options },
+	  .run = cmd_sidecar_run,
+	  .examples = CMD_EXAMPLES("beside nginx",
+				   "chancery gateway --issuer https://id.example.com --listen "
+				   "127.0.0.1:8082 --audience https://orders.example.com",
+				   "beside Envoy, which asks /gateway/verify/orders",
+				   "chancery gateway --issuer https://id.example.com --listen "
+				   "127.0.0.1:8082 --audience orders=https://orders.example.com") },
 };
 
 const struct cmd_group cmd_gateway_group = CMD_GROUP("Gateways", rows);

@@ -7,6 +7,8 @@
 #include "server/cmd/cmd_admin.h"
 
 int cmd_gateway_config_run(struct cmd *c);
+/* cmd_sidecar.c */
+int cmd_sidecar_run(struct cmd *c);
 int cmd_gateway_keys_run(struct cmd *c);
 
 /* ---- the key set: gateway_set.c ---- */

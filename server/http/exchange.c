@@ -36,6 +36,7 @@ struct exchange *exchange_new(struct worker *w, enum listener listener, struct s
 	x->bodies = bodies;
 	x->rq.app = worker_app(w);
 	x->rq.worker = w;
+	x->rq.worker_index = worker_index(w);
 	x->rq.arena = a;
 	x->rq.log = worker_log(w);
 	x->rq.metrics = worker_metrics(w);
@@ -81,7 +82,7 @@ static void take_peer(struct exchange *x, const struct peer *peer)
 		return;
 	}
 	/* a gateway may pass its client's fields on as they came: they prove nothing there */
-	if (rq->listener != LISTENER_GATEWAY)
+	if (!(rq->listener & (LISTENER_GATEWAY | LISTENER_SIDECAR)))
 		proxy_client(&rq->snapshot->config->server.trusted_proxies, &peer->address,
 			     &x->head, &client);
 	if (!memcmp(&client, &peer->address, sizeof(client))) {

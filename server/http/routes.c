@@ -41,16 +41,21 @@ enum {
 	  .handle = handler }
 
 /* Envoy puts its client's path and query behind the second form, whatever they are. */
-#define GATEWAY_VERIFY(path, tail)                                                                 \
+#define GATEWAY_VERIFY(path, tail, where, handler)                                                 \
 	{ .name = path,                                                                            \
 	  .any_method = true,                                                                      \
 	  .pattern = path tail,                                                                    \
-	  .listeners = LISTENER_GATEWAY,                                                           \
+	  .listeners = where,                                                                      \
 	  .auth = AUTH_NONE, /* the handler judges the token itself */                             \
 	  .dress = DRESS_STATUS,                                                                   \
 	  .body = BODY_IGNORED,                                                                    \
 	  .body_max = GATEWAY_BODY_MAX,                                                            \
-	  .handle = ep_gateway_verify }
+	  .handle = handler }
+
+#define GATEWAY_VERIFIES(where, handler)                                                           \
+	GATEWAY_VERIFY("/gateway/verify", "", where, handler),                                     \
+		GATEWAY_VERIFY("/gateway/verify/{api}", "", where, handler),                       \
+		GATEWAY_VERIFY("/gateway/verify/{api}", "/{*}", where, handler)
 
 const struct route routes[] = { OAUTH_FORM("/oauth2/token", ep_token),
 				OAUTH_FORM("/oauth2/introspect", ep_introspect),
@@ -60,12 +65,12 @@ const struct route routes[] = { OAUTH_FORM("/oauth2/token", ep_token),
 				DOCUMENT("/.well-known/oauth-authorization-server", ep_metadata),
 				DOCUMENT("/oauth2/revocations", ep_revocations),
 				DOCUMENT("/oauth2/revocations/jwks.json", ep_revocations_jwks),
-				HEALTH("/livez", EVERYWHERE, ep_livez),
+				HEALTH("/livez", EVERYWHERE | LISTENER_SIDECAR, ep_livez),
 				HEALTH("/readyz", EVERYWHERE, ep_readyz),
 				HEALTH("/metrics", INSIDE, ep_metrics),
-				GATEWAY_VERIFY("/gateway/verify", ""),
-				GATEWAY_VERIFY("/gateway/verify/{api}", ""),
-				GATEWAY_VERIFY("/gateway/verify/{api}", "/{*}"),
+				GATEWAY_VERIFIES(LISTENER_GATEWAY, ep_gateway_verify),
+				GATEWAY_VERIFIES(LISTENER_SIDECAR, ep_sidecar_verify),
+				HEALTH("/readyz", LISTENER_SIDECAR, ep_sidecar_readyz),
 				DOCUMENT_AT("/gateway/jwks.json", LISTENER_GATEWAY,
 					    ep_gateway_jwks),
 				ADMIN_ROUTES };

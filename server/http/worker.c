@@ -32,6 +32,7 @@ enum {
 
 struct worker {
 	struct app *app;
+	unsigned index;
 	struct worker_driver driver;
 	struct signer_channel signer;
 	struct log_buf log;
@@ -219,6 +220,7 @@ enum err worker_new(const struct worker_options *options, struct worker **ret_wo
 		return ERR_NOMEM;
 	}
 	w->app = options->app;
+	w->index = options->index;
 	w->signer.fd = options->signer_fd;
 	w->new_signer_fd = NO_SIGNER_FD;
 	w->drain_us = options->drain_us ? options->drain_us : DRAIN_DEFAULT_US;
@@ -320,6 +322,11 @@ void worker_arena_return(struct worker *w, struct arena *a)
 struct signer_channel *worker_signer(struct worker *w)
 {
 	return &w->signer;
+}
+
+unsigned worker_index(const struct worker *w)
+{
+	return w->index;
 }
 
 struct app *worker_app(struct worker *w)

@@ -19,7 +19,7 @@ struct worker;
 
 struct worker_options {
 	struct app *app;
-	unsigned index;	  /* names the thread */
+	unsigned index;	  /* names the thread; worker_index */
 	int signer_fd;	  /* a signing channel, taken; -1: none yet */
 	int64_t drain_us; /* what is under way may take this long after worker_drain; 0: 10 s */
 };
@@ -75,6 +75,7 @@ struct arena *worker_arena(struct worker *w);
 void worker_arena_return(struct worker *w, struct arena *a);
 
 struct app *worker_app(struct worker *w);
+unsigned worker_index(const struct worker *w);
 struct log_buf *worker_log(struct worker *w);
 struct metrics_shard *worker_metrics(struct worker *w);
 

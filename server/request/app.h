@@ -56,6 +56,7 @@ struct wishes {
 };
 
 struct audit_folder;
+struct sidecar;
 struct snapshot_slot; /* holds the present snapshot behind a lock of a few instructions */
 
 struct app {
@@ -69,6 +70,7 @@ struct app {
 	struct feed *feed; /* what is revoked, as signed text */
 	struct purpose_sets *purpose_sets;
 	struct attempts *attempts;
+	struct sidecar *sidecar;       /* server/token/sidecar.h; NULL in the server */
 	struct secret_cache *proven;   /* operator secrets that passed Argon2id */
 	struct audit_folder *refusals; /* audit.h; NULL: refusals are not recorded */
 	struct writer *writer;	       /* NULL in flow tests */
@@ -96,6 +98,8 @@ void snapshot_unref(struct snapshot *s);
  * keyring's present view, and puts it in place. From any thread that may wait: builders come one
  * after another. */
 MUST_CHECK enum err snapshot_rebuild(const struct app *app, struct db *db, struct config *config);
+/* Puts one in place for a process without a database and keys: the options alone. */
+MUST_CHECK enum err snapshot_of_options(struct snapshot_slot *slot, struct config *config);
 MUST_CHECK enum err snapshot_slot_new(struct snapshot_slot **ret_slot);
 void snapshot_slot_free(struct snapshot_slot *slot);
 

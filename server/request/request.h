@@ -45,6 +45,7 @@ struct request {
 	/* where we are */
 	const struct app *app;
 	struct worker *worker;	   /* NULL in flow tests */
+	unsigned worker_index;	   /* what a worker's thread owns alone is found by it */
 	struct snapshot *snapshot; /* referenced for the request's life */
 	struct arena *arena;
 	struct log_buf *log;

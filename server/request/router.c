@@ -181,7 +181,8 @@ static enum err percent_decode(struct arena *a, struct str raw, struct str *ret_
 
 size_t router_target_max(enum listener listener)
 {
-	return listener == LISTENER_GATEWAY ? HTTP_TARGET_GATEWAY_MAX : HTTP_TARGET_MAX;
+	return listener & (LISTENER_GATEWAY | LISTENER_SIDECAR) ? HTTP_TARGET_GATEWAY_MAX
+								: HTTP_TARGET_MAX;
 }
 
 enum err router_match(struct request *rq)

@@ -180,6 +180,17 @@ enum err snapshot_rebuild(const struct app *app, struct db *db, struct config *c
 	return e;
 }
 
+enum err snapshot_of_options(struct snapshot_slot *slot, struct config *config)
+{
+	struct snapshot *s = snapshot_new(config);
+
+	if (!s)
+		return ERR_NOMEM;
+	s->apis = (struct api_set){ .arena = s->arena };
+	put(slot, s);
+	return ERR_OK;
+}
+
 enum err snapshot_slot_new(struct snapshot_slot **ret_slot)
 {
 	struct snapshot_slot *slot = calloc(1, sizeof(*slot));

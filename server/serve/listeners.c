@@ -39,6 +39,7 @@ struct doors {
 	int gateway_sockets[SIGNER_CHANNELS_MAX]; /* of one socket */
 	int admin;
 	int admin_socket;
+	enum listener gateway_kind;
 	unsigned connections_each, gateway_each;
 };
 
@@ -210,7 +211,7 @@ static void add_gateway_door(struct doors *d, int *fd, struct tls *tls, struct h
 	if (*fd < 0)
 		return;
 	ret[(*count)++] = (struct http_listener){
-		.kind = LISTENER_GATEWAY,
+		.kind = d->gateway_kind,
 		.fd = take(fd),
 		.tls = tls,
 		.connections_max = d->gateway_each,
@@ -223,13 +224,14 @@ static size_t doors_of(struct listeners *l, struct doors *d, size_t index,
 {
 	size_t n = 0;
 
-	ret[n++] = (struct http_listener){
-		.kind = LISTENER_PUBLIC,
-		.fd = take(&d->public[index]),
-		.tls = l->public_tls,
-		.connections_max = d->connections_each,
-		.memory = HTTP_MEMORY_PUBLIC,
-	};
+	if (d->public[index] >= 0)
+		ret[n++] = (struct http_listener){
+			.kind = LISTENER_PUBLIC,
+			.fd = take(&d->public[index]),
+			.tls = l->public_tls,
+			.connections_max = d->connections_each,
+			.memory = HTTP_MEMORY_PUBLIC,
+		};
 	add_gateway_door(d, &d->gateway[index], l->gateway_tls, ret, &n);
 	add_gateway_door(d, &d->gateway_sockets[index], NULL, ret, &n);
 	if (index == 0 && d->admin >= 0)
@@ -250,12 +252,12 @@ static size_t doors_of(struct listeners *l, struct doors *d, size_t index,
 	return n;
 }
 
-static enum err make_worker(struct listeners *l, struct office *o, struct doors *d, size_t index,
+static enum err make_worker(struct listeners *l, struct app *app, struct doors *d, size_t index,
 			    int signer_fd)
 {
 	struct http_listener doors[DOORS_PER_WORKER];
 	struct worker_options options = {
-		.app = &o->app,
+		.app = app,
 		.index = (unsigned)index,
 		.signer_fd = signer_fd,
 	};
@@ -274,6 +276,16 @@ static enum err make_worker(struct listeners *l, struct office *o, struct doors 
 	return e;
 }
 
+size_t listeners_workers(const struct config *c)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t n = c->server.workers ? c->server.workers : cores;
+
+	if (n < 1)
+		return 1;
+	return n > SIGNER_WORKERS_MAX ? SIGNER_WORKERS_MAX : (size_t)n;
+}
+
 /* How many connections each worker may have at each of its doors. */
 static void share_files(struct doors *d, unsigned workers)
 {
@@ -290,14 +302,15 @@ static void share_files(struct doors *d, unsigned workers)
 			      workers;
 }
 
-static enum err make_workers(struct listeners *l, struct office *o,
-			     const struct server_channels *channels, struct doors *d)
+static enum err make_workers(struct listeners *l, const struct listeners_start *start,
+			     struct doors *d)
 {
 	enum err e = ERR_OK;
 
 	share_files(d, (unsigned)l->count);
 	for (size_t i = 0; i < l->count && !e; i++)
-		e = make_worker(l, o, d, i, channels->signing[i]);
+		e = make_worker(l, start->app, d, i,
+				start->channels ? start->channels->signing[i] : -1);
 	return e;
 }
 
@@ -313,26 +326,27 @@ static enum err load_all_tls(struct listeners *l, const struct config *c,
 	return e;
 }
 
-static enum err open_all(struct listeners *l, struct office *o,
-			 const struct server_channels *channels, struct door_sockets *sockets,
-			 struct doors *d, struct config_fault *fault)
+static enum err open_all(struct listeners *l, const struct listeners_start *start, struct doors *d,
+			 struct config_fault *fault)
 {
-	enum err e = load_all_tls(l, o->config, fault);
+	const struct config *c = start->config;
+	enum err e = load_all_tls(l, c, fault);
 
+	d->gateway_kind = start->channels ? LISTENER_GATEWAY : LISTENER_SIDECAR;
 	if (!e)
-		e = open_doors(l, o->config, d, fault);
+		e = start->channels ? open_doors(l, c, d, fault) : open_gateway(l, c, d, fault);
 	if (e)
 		return e;
-	e = share_gateway_socket(sockets, d, l->count);
+	e = share_gateway_socket(start->sockets, d, l->count);
 	if (!e)
-		e = make_workers(l, o, channels, d);
+		e = make_workers(l, start, d);
 	return e ? say(fault, e, "workers", err_name(e)) : ERR_OK;
 }
 
-enum err listeners_open(struct office *o, const struct server_channels *channels,
-			struct door_sockets *sockets, struct listeners **ret_listeners,
+enum err listeners_open(const struct listeners_start *start, struct listeners **ret_listeners,
 			struct config_fault *fault)
 {
+	struct door_sockets *sockets = start->sockets;
 	struct listeners *l = calloc(1, sizeof(*l));
 	struct doors d = { .admin = -1, .admin_socket = take(&sockets->admin) };
 	enum err e;
@@ -342,12 +356,14 @@ enum err listeners_open(struct office *o, const struct server_channels *channels
 		listeners_unbind(sockets);
 		return say(fault, ERR_NOMEM, "listeners", "no memory");
 	}
-	l->count = channels->count - 1;
-	l->feed = o->app.feed;
-	feed_set_signer(l->feed, channels->signing[l->count]);
+	l->count = start->workers;
+	if (start->channels) {
+		l->feed = start->app->feed;
+		feed_set_signer(l->feed, start->channels->signing[l->count]);
+	}
 	for (size_t i = 0; i < l->count; i++)
 		d.public[i] = d.gateway[i] = d.gateway_sockets[i] = -1;
-	e = open_all(l, o, channels, sockets, &d, fault);
+	e = open_all(l, start, &d, fault);
 	if (e)
 		listeners_drain(l);
 	doors_close(&d, l->count);

@@ -19,11 +19,22 @@ struct door_sockets {
 MUST_CHECK enum err listeners_bind(const struct config *c, struct door_sockets *ret_sockets,
 				   struct config_fault *fault);
 void listeners_unbind(struct door_sockets *sockets);
-/* Listens on the rest and starts the workers; each takes one signing channel. `sockets` are taken.
- * On failure nothing is left open and `fault` names the option and the reason. */
-MUST_CHECK enum err listeners_open(struct office *o, const struct server_channels *channels,
-				   struct door_sockets *sockets, struct listeners **ret_listeners,
-				   struct config_fault *fault);
+/* How many workers the configuration, or the machine, wants. */
+size_t listeners_workers(const struct config *c);
+
+struct listeners_start {
+	struct app *app;
+	const struct config *config;
+	size_t workers; /* 1 to SIGNER_WORKERS_MAX */
+	/* A signing channel for each worker, which takes it, and one for the feed. NULL: no server but a sidecar, with
+	 * the gateway's doors and no others. */
+	const struct server_channels *channels;
+	struct door_sockets *sockets; /* taken */
+};
+/* Listens on the rest and starts the workers. On failure nothing is left open and `fault` names the
+ * option and the reason. */
+MUST_CHECK enum err listeners_open(const struct listeners_start *start,
+				   struct listeners **ret_listeners, struct config_fault *fault);
 /* "http://127.0.0.1:8080", with the port that was really taken. */
 const char *listeners_public_url(const struct listeners *l);
 /* Likewise; "off" without gateway.address. */

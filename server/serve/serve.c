@@ -104,13 +104,20 @@ static int run_office(struct serving *s, struct office *o, const struct server_c
 		.supervisor = channels->supervisor,
 		.metrics = metrics_shard(o->app.metrics),
 	};
+	const struct listeners_start start = {
+		.app = &o->app,
+		.config = o->config,
+		.workers = channels->count - 1, /* the last channel is the feed's */
+		.channels = channels,
+		.sockets = &in->sockets,
+	};
 	bool again;
 
 	if (key_duties_new(o, h.metrics, &h.keys)) {
 		office_close(o);
 		return complain("no memory, or the database cannot be read");
 	}
-	if (listeners_open(o, channels, &in->sockets, &listeners, &fault)) {
+	if (listeners_open(&start, &listeners, &fault)) {
 		key_duties_free(h.keys);
 		office_close(o);
 		return complain(fault.text);
@@ -201,16 +208,6 @@ static void supervisor_says(void *arg, enum supervisor_event event, int64_t deta
 	log_free(log);
 }
 
-static size_t worker_count(const struct config *c)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	int64_t n = c->server.workers ? c->server.workers : cores;
-
-	if (n < 1)
-		return 1;
-	return n > SIGNER_WORKERS_MAX ? SIGNER_WORKERS_MAX : (size_t)n;
-}
-
 static int read_config(const struct serve_options *o, struct config **ret_config)
 {
 	struct config_warnings warnings = { .count = 0 };
@@ -294,7 +291,7 @@ static int supervise(struct serving *s, struct signer_masters *masters)
 		.ca_file = environment(s->options->source.environ, "SSL_CERT_FILE"),
 		.issuer = c->issuer.p,
 		.longest_ttl = c->tokens.max_ttl,
-		.workers = worker_count(c) + 1, /* the last one is the feed's */
+		.workers = listeners_workers(c) + 1, /* the last one is the feed's */
 		.server = server_main,
 		.event = supervisor_says,
 		.arg = s,

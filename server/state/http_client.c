@@ -256,6 +256,10 @@ static void set_all(struct exchange *x, const struct http_call *call)
 	set_credentials(x, call);
 	if (call->if_match.p)
 		header(x, "If-Match", call->if_match);
+	if (call->accept)
+		header(x, "Accept", str_z(call->accept));
+	if (call->if_none_match)
+		header(x, "If-None-Match", str_z(call->if_none_match));
 	SET(x, CURLOPT_HTTPHEADER, x->headers);
 }
 

@@ -39,9 +39,10 @@ struct http_call {
 	struct str user,
 		password;    /* Basic, already form-encoded (RFC 6749 2.3.1); STR_NONE: none */
 	struct str if_match; /* STR_NONE: none */
-	int timeout_ms;	     /* for all of it; 0: 30 s */
-	size_t body_max;     /* 0: HTTP_ANSWER_MAX */
-	bool direct;	     /* through no proxy, and http to addresses of this machine only */
+	const char *accept, *if_none_match; /* NULL: not sent */
+	int timeout_ms;			    /* for all of it; 0: 30 s */
+	size_t body_max;		    /* 0: HTTP_ANSWER_MAX */
+	bool direct; /* through no proxy, and http to addresses of this machine only */
 	struct http_field *fields; /* their values are filled in, the arena's */
 	size_t field_count;
 };

@@ -109,7 +109,7 @@ static void observe(struct histogram *h, const struct bounds *bounds, int64_t mi
 
 uint32_t metrics_series_key(unsigned listener, unsigned route, unsigned method)
 {
-	return (uint32_t)((route & 0xffff) << 8 | (listener & 0xf) << 4 | (method & 0xf));
+	return (uint32_t)((route & 0xffff) << 9 | (listener & 0x1f) << 4 | (method & 0xf));
 }
 
 static struct series *series_of(struct metrics_shard *s, const struct request_labels *l)

@@ -21,6 +21,8 @@ const char *listener_name(enum listener l)
 		return "admin";
 	case LISTENER_GATEWAY:
 		return "gateway";
+	case LISTENER_SIDECAR:
+		return "sidecar";
 	case LISTENER_SOCKET:
 		break;
 	}

@@ -20,12 +20,13 @@ enum listener {
 	LISTENER_ADMIN = 2,
 	LISTENER_SOCKET = 4,
 	LISTENER_GATEWAY = 8,
-	LISTENER_LAST = LISTENER_GATEWAY,
+	LISTENER_LAST = LISTENER_GATEWAY, /* of a server */
+	LISTENER_SIDECAR = 16,		  /* `chancery gateway`, which has no other */
 };
 
 /* "GET"; "other" for METHOD_OTHER and what is no method. */
 const char *method_name(enum method m);
-/* "public", "admin", "socket", "gateway". */
+/* "public", "admin", "socket", "gateway", "sidecar". */
 const char *listener_name(enum listener l);
 
 #endif

@@ -20,6 +20,9 @@ enum err ep_revocations_jwks(struct request *rq);
 
 /* The gateway listener: may this token pass? */
 enum err ep_gateway_verify(struct request *rq);
+/* The same question to a sidecar, and whether it can answer */
+enum err ep_sidecar_verify(struct request *rq);
+enum err ep_sidecar_readyz(struct request *rq);
 /* The keys of X-Identity */
 enum err ep_gateway_jwks(struct request *rq);
 

@@ -28,7 +28,9 @@ START_TEST(every_row_says_who_may_enter_and_where)
 				      r->method == METHOD_POST || r->method == METHOD_PATCH ||
 				      r->method == METHOD_DELETE,
 			      "%s", r->name);
-		ck_assert_msg(!r->any_method || r->listeners == LISTENER_GATEWAY, "%s", r->name);
+		ck_assert_msg(!r->any_method || (r->listeners & (LISTENER_GATEWAY |
+								 LISTENER_SIDECAR)) == r->listeners,
+			      "%s", r->name);
 		ck_assert_msg(r->auth != AUTH_ADMIN || (r->scope && r->no_store &&
 							!(r->listeners & LISTENER_PUBLIC)),
 			      "%s", r->name);
