@@ -7,7 +7,8 @@
 
 enum {
 	EVERYWHERE = LISTENER_PUBLIC | LISTENER_ADMIN | LISTENER_SOCKET,
-	INSIDE = LISTENER_ADMIN | LISTENER_SOCKET
+	INSIDE = LISTENER_ADMIN | LISTENER_SOCKET,
+	VERIFIERS = LISTENER_PUBLIC | LISTENER_GATEWAY,
 };
 
 #define DOCUMENT_AT(path, where, handler)                                                          \
@@ -57,21 +58,22 @@ enum {
 		GATEWAY_VERIFY("/gateway/verify/{api}", "", where, handler),                       \
 		GATEWAY_VERIFY("/gateway/verify/{api}", "/{*}", where, handler)
 
-const struct route routes[] = { OAUTH_FORM("/oauth2/token", ep_token),
-				OAUTH_FORM("/oauth2/introspect", ep_introspect),
-				OAUTH_FORM("/oauth2/revoke", ep_revoke),
-				DOCUMENT("/.well-known/jwks.json", ep_jwks),
-				DOCUMENT("/.well-known/openid-configuration", ep_metadata),
-				DOCUMENT("/.well-known/oauth-authorization-server", ep_metadata),
-				DOCUMENT("/oauth2/revocations", ep_revocations),
-				DOCUMENT("/oauth2/revocations/jwks.json", ep_revocations_jwks),
-				HEALTH("/livez", EVERYWHERE | LISTENER_SIDECAR, ep_livez),
-				HEALTH("/readyz", EVERYWHERE, ep_readyz),
-				HEALTH("/metrics", INSIDE, ep_metrics),
-				GATEWAY_VERIFIES(LISTENER_GATEWAY, ep_gateway_verify),
-				GATEWAY_VERIFIES(LISTENER_SIDECAR, ep_sidecar_verify),
-				HEALTH("/readyz", LISTENER_SIDECAR, ep_sidecar_readyz),
-				DOCUMENT_AT("/gateway/jwks.json", LISTENER_GATEWAY,
-					    ep_gateway_jwks),
-				ADMIN_ROUTES };
+const struct route routes[] = {
+	OAUTH_FORM("/oauth2/token", ep_token),
+	OAUTH_FORM("/oauth2/introspect", ep_introspect),
+	OAUTH_FORM("/oauth2/revoke", ep_revoke),
+	DOCUMENT("/.well-known/jwks.json", ep_jwks),
+	DOCUMENT("/.well-known/openid-configuration", ep_metadata),
+	DOCUMENT("/.well-known/oauth-authorization-server", ep_metadata),
+	DOCUMENT_AT("/oauth2/revocations", VERIFIERS, ep_revocations),
+	DOCUMENT_AT("/oauth2/revocations/jwks.json", VERIFIERS, ep_revocations_jwks),
+	HEALTH("/livez", EVERYWHERE | LISTENER_SIDECAR, ep_livez),
+	HEALTH("/readyz", EVERYWHERE, ep_readyz),
+	HEALTH("/metrics", INSIDE, ep_metrics),
+	GATEWAY_VERIFIES(LISTENER_GATEWAY, ep_gateway_verify),
+	GATEWAY_VERIFIES(LISTENER_SIDECAR, ep_sidecar_verify),
+	HEALTH("/readyz", LISTENER_SIDECAR, ep_sidecar_readyz),
+	DOCUMENT_AT("/gateway/jwks.json", LISTENER_GATEWAY, ep_gateway_jwks),
+	ADMIN_ROUTES
+};
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);

@@ -1,6 +1,6 @@
-/* GET /oauth2/revocations: what is revoked, signed, for those who verify tokens themselves; and the
- * key sets of purposes. What there is to decide is who reads: a client's or a user's name is nobody
- * else's business, so strangers get only what means nothing without a token in hand. */
+/* GET /oauth2/revocations: what is revoked, signed, for those who verify tokens themselves. What
+ * there is to decide is who reads: a client's or a user's name is nobody else's business, so
+ * strangers get only what means nothing without a token in hand. */
 #include "server/token/endpoints.h"
 
 #include "server/request/app.h"
@@ -114,32 +114,4 @@ enum err ep_revocations(struct request *rq)
 	if (!rq->form)
 		return fail(rq, ERR_NOMEM, "no memory for client authentication");
 	return auth_client(rq, after_auth);
-}
-
-/* ---- key sets ---- */
-
-/* The next key is in the set a whole period before it signs, so that no age of a cache matters. */
-static enum err purpose_keys_respond(struct request *rq, enum purpose purpose)
-{
-	struct document d = {
-		.type = jwks_types[JWKS_TYPE_JSON],
-		.cache_control = STR("public, max-age=900"),
-	};
-	enum err e;
-
-	if (rq->query.n)
-		return fail(rq, ERR_INVALID_REQUEST, "a key set takes no parameters");
-	e = purpose_sets_get(rq->app->purpose_sets, purpose, rq->signer, rq->now, &rq->kept);
-	if (e) {
-		rq->retry_after = 1;
-		return fail(rq, ERR_UNAVAILABLE, "the signer does not tell its keys");
-	}
-	d.text = rq->kept->text;
-	d.etag = rq->kept->etag;
-	return document_respond(rq, &d);
-}
-
-enum err ep_revocations_jwks(struct request *rq)
-{
-	return purpose_keys_respond(rq, PURPOSE_REVOCATIONS);
 }

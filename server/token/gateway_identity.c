@@ -8,10 +8,9 @@
 #include "server/token/document.h"
 #include "server/token/gateway.h"
 
-enum { IDENTITY_MAX = JWT_SIZE_MAX, KEYS_MAX = 4096 };
+enum { IDENTITY_MAX = JWT_SIZE_MAX };
 
 #define IDENTITY_PATH "/gateway"
-#define JWK_SET_CACHE "public, max-age=900" /* far below the period a key is known beforehand */
 
 static void write_roles(struct jsonw *w, struct str roles)
 {
@@ -83,28 +82,4 @@ enum err gateway_sign_identity(struct request *rq, const struct gateway_identity
 		return fail(rq, ERR_UNAVAILABLE, "an identity was not signed: %s", err_name(e));
 	respond_header(rq, "X-Identity", text);
 	return ERR_OK;
-}
-
-enum err ep_gateway_jwks(struct request *rq)
-{
-	struct document d = { .type = "application/json", .cache_control = STR(JWK_SET_CACHE) };
-	char *etag = arena_alloc(rq->arena, ETAG_LEN + 1);
-	struct buf b;
-	int64_t until;
-	enum err e;
-
-	if (!rq->snapshot->config->gateway.identity)
-		return fail(rq, ERR_NO_ROUTE, "gateway.identity is off");
-	if (!etag)
-		return fail(rq, ERR_NOMEM, "no memory for a key set");
-	buf_init(&b, rq->arena, KEYS_MAX);
-	e = signer_purpose_keys(rq->signer, PURPOSE_IDENTITY, &b, &until);
-	if (!e)
-		e = buf_end(&b, &d.text);
-	if (e)
-		return fail(rq, ERR_UNAVAILABLE, "the signer did not tell its keys: %s",
-			    err_name(e));
-	jwks_etag(d.text, d.type, etag);
-	d.etag = etag;
-	return document_respond(rq, &d);
 }

@@ -421,6 +421,21 @@ START_TEST(only_a_confidential_client_is_more_than_a_stranger)
 }
 END_TEST
 
+START_TEST(a_gateway_sees_all_without_a_name)
+{
+	const struct ask list = { .listener = LISTENER_GATEWAY, .target = "/oauth2/revocations" };
+	const struct ask keys = { .listener = LISTENER_GATEWAY,
+				  .target = "/oauth2/revocations/jwks.json" };
+	struct answer a;
+
+	flow_client(f, "other", "orders.read", ORDERS);
+	admin(f, METHOD_PATCH, "/admin/v1/clients/other", "{\"disabled\":true}");
+	a = flow_send(f, &list);
+	ck_assert_ptr_nonnull(entry(payload_of(&a), "client", STR("other")));
+	ck_assert_int_eq(flow_send(f, &keys).status, 200);
+}
+END_TEST
+
 /* RFC 8414 2: a member of ours among the registered ones */
 START_TEST(the_metadata_names_the_feed)
 {
@@ -504,6 +519,7 @@ Suite *feed_suite(void)
 		a_cursor_too_old_gets_the_whole_list,
 		doubled_and_unknown_parameters_are_refused,
 		only_a_confidential_client_is_more_than_a_stranger,
+		a_gateway_sees_all_without_a_name,
 		the_metadata_names_the_feed,
 		its_keys_never_stand_in_the_main_set,
 		the_key_set_follows_the_period,

@@ -187,7 +187,7 @@ START_TEST(it_is_served_on_the_gateway_listener_alone_and_nothing_else_is_served
 		ck_assert_int_eq(flow_send(gateway_flow, &q).status, 404);
 	}
 	for (size_t i = 0; i < route_count; i++) {
-		if (!(routes[i].listeners & LISTENER_GATEWAY))
+		if (!(routes[i].listeners & (LISTENER_GATEWAY | LISTENER_SIDECAR)))
 			ck_assert_int_eq(ask_as(routes[i].pattern, auth.text).status, 404);
 	}
 	ck_assert_int_eq(ask_as("/gateway/verif", auth.text).status, 404);
