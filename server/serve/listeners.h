@@ -26,8 +26,8 @@ struct listeners_start {
 	struct app *app;
 	const struct config *config;
 	size_t workers; /* 1 to SIGNER_WORKERS_MAX */
-	/* A signing channel for each worker, which takes it, and one for the feed. NULL: no server but a sidecar, with
-	 * the gateway's doors and no others. */
+	/* A signing channel for each worker, which takes it, and one for the feed. NULL: no server
+	 * but a sidecar, with the gateway's doors and no others. */
 	const struct server_channels *channels;
 	struct door_sockets *sockets; /* taken */
 };
