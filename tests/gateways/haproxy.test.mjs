@@ -27,7 +27,7 @@ before(async () => {
 	/* as the recipe says: made beside, put in place, reloaded */
 	const words = [binary, ...gateway.arguments()].map((word) => `'${word}'`).join(' ');
 	keeper = keepKeys(cast, keys, `${words} >'${gateway.file}.new' && mv '${gateway.file}.new' '${gateway.file}' &&
-		kill -USR2 ${gateway.child.pid}`);
+		echo >>'${gateway.folder}/reloads' && kill -USR2 ${gateway.child.pid}`);
 });
 after(async () => {
 	keeper?.kill();
@@ -44,8 +44,17 @@ test('haproxy_refuses_two_tokens', async () => {
 	await gateway.refuse(undefined, 'two tokens', { authorization: [`Bearer ${token}`, 'Bearer x'] });
 });
 
+/* Its key is in the folder, the command was run, and HAProxy has done what it was told as often. */
+const knows = () => (kid) => {
+	const folder = path.join(cast.server.folder, 'keys'), reloads = path.join(gateway.folder, 'reloads');
+	const told = fs.existsSync(reloads) ? fs.readFileSync(reloads, 'utf8').length : 0;
+	const done = fs.readFileSync(path.join(gateway.folder, 'log'), 'utf8').split('Loading success').length - 1;
+	return fs.existsSync(path.join(folder, `${kid}.pem`)) && !fs.existsSync(path.join(folder, '.changed')) &&
+		done > told;
+};
+
 test('haproxy_turns_over_with_the_keys', async () => {
-	await survivesRotation(gateway);
+	await survivesRotation(gateway, knows);
 	const folder = path.join(cast.server.folder, 'keys');
 	/* those that left the set left the folder */
 	const published = async () => (await cast.server.get('/.well-known/jwks.json')).json.keys.length;
