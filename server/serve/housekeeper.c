@@ -2,6 +2,7 @@
  * here answers a request, so waiting for a commit is allowed. */
 #include "server/serve/housekeeper.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

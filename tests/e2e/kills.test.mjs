@@ -129,7 +129,7 @@ class Office extends Server {
 			const keys = await this.keys();
 			assert.ok(algs.every((alg) => has(keys, alg, 'active') <= 1 && has(keys, alg, 'standby') <= 1));
 			return algs.every((alg) => has(keys, alg, 'active') && has(keys, alg, 'standby')) && keys;
-		}, 'an active and a standby key of each algorithm');
+		}, 'an active and a standby key of each algorithm', 60_000); /* RSA keys, on a busy machine */
 	}
 
 	async everythingHolds() {
