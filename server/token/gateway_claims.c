@@ -67,6 +67,7 @@ enum err gateway_identify(struct request *rq, const struct json *claims,
 		.user = text_of(rq, claims, "sid").n > 0,
 	};
 	enum err e = check_use(rq, claims);
+	double exp;
 
 	if (!e)
 		e = join_roles(rq, json_get(claims, "roles"), &id.roles);
@@ -76,8 +77,9 @@ enum err gateway_identify(struct request *rq, const struct json *claims,
 		return fail(rq, ERR_NOMEM, "no memory for an identity");
 	/* RFC 9068 2.2: all of them are REQUIRED */
 	if (!id.sub.n || !id.client_id.n || !id.jti.n ||
-	    !json_int(json_get(claims, "exp"), &id.exp))
+	    !json_number(json_get(claims, "exp"), &exp))
 		return fail(rq, ERR_INVALID_TOKEN, "sub, client_id, jti or exp is missing");
+	id.exp = (int64_t)exp; /* its judge has seen that it is in range (jose/jwt.h) */
 	*ret_id = id;
 	return ERR_OK;
 }
