@@ -31,10 +31,11 @@ static const struct cmd_option sidecar_options[] = {
 	{ "listen", "ADDRESS:PORT|PATH",
 	  "where the gateway asks; off loopback with "
 	  "--set gateway.tls.certificate and .key" },
-	{ "audience", "[NAME=]URI",
-	  "an audience that may be asked about, and its name in /gateway/verify/NAME; repeat it",
+	{ "audience", "URI",
+	  "URI or NAME=URI: an audience that may be asked about, and its name in "
+	  "/gateway/verify/NAME",
 	  .repeat = true },
-	{ "feed", "URL|off",
+	{ "feed", "URL",
 	  "the list of revoked tokens (the issuer's); off: nothing is ever revoked here" },
 	{ "max-staleness", "DURATION",
 	  "how old that list may be before tokens are neither good nor bad (30s)" },
