@@ -104,6 +104,19 @@ static struct answer ask_jwks(struct failing *x)
 	return get(x->f, "/.well-known/jwks.json");
 }
 
+/* Made anew each time, with one entry more. */
+static struct answer ask_feed(struct failing *x)
+{
+	char jti[32];
+	struct revocation r = { .kind = REVOKE_JTI, .until = FIXTURE_NOW + 86400 * 365 };
+
+	snprintf(jti, sizeof(jti), "jti-%zu", revoked_count(x->f->app.revoked));
+	r.value = str_z(jti);
+	ck_assert_int_eq(revoked_add(x->f->app.revoked, &r), ERR_OK);
+	flow_advance(x->f, FEED_RENEW);
+	return get(x->f, "/oauth2/revocations");
+}
+
 static struct answer ask_metrics(struct failing *x)
 {
 	return flow_send(x->f, &(struct ask){ .listener = LISTENER_ADMIN, .target = "/metrics" });
@@ -157,6 +170,7 @@ static const struct {
 	{ "introspect", 200, ask_introspect },
 	{ "revoke", 200, ask_revoke },
 	{ "jwks", 200, ask_jwks },
+	{ "feed", 200, ask_feed },
 	{ "metrics", 200, ask_metrics },
 	{ "admin create", 201, ask_admin_create },
 	{ "admin list", 200, ask_admin_list },
