@@ -13,6 +13,9 @@ int main(int argc, char **argv)
 		.algorithms = CHANCERY_ES256 | CHANCERY_RS256,
 		.fetch = chancery_fetch_curl,
 		.skew = 5,
+		.feed = "",
+		.feed_interval = 1,
+		.feed_max_staleness = 120,
 	};
 	struct chancery *verifier;
 	const char *wrong = chancery_new(&options, &verifier);

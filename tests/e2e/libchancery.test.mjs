@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import { after, before, test } from 'node:test';
-import { Server, api, binary, top } from './helpers.mjs';
+import { Server, api, basic, binary, exchange, top, until } from './helpers.mjs';
 
 const tree = path.dirname(binary);
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chy-lib-'));
@@ -101,6 +101,19 @@ test('the_program_of_the_docs_judges_tokens_of_a_live_server', async () => {
 	assert.equal(await program.judge(first), 'shop: the token is valid');
 	assert.equal(await program.judge(second), 'shop: the token is valid');
 	await server.start();
+	assert.equal(await program.end(), 0);
+});
+
+test('what_the_server_takes_back_is_refused_soon', async () => {
+	const program = start(path.join(folder, 'verify'));
+	const [revoked, other] = [await token(), await token()];
+	assert.equal(await program.judge(revoked), 'shop: the token is valid');
+	const answer = await exchange(`${server.issuer}/oauth2/revoke`, { method: 'POST', body: `token=${revoked}`,
+		headers: { authorization: basic(shop.client_id, shop.client_secret),
+			'content-type': 'application/x-www-form-urlencoded' } });
+	assert.equal(answer.status, 200, answer.text);
+	await until(async () => (await program.judge(revoked)) === 'nobody: the token was revoked', 'the feed is read');
+	assert.equal(await program.judge(other), 'shop: the token is valid');
 	assert.equal(await program.end(), 0);
 });
 
