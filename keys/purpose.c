@@ -107,6 +107,16 @@ void purpose_keys_root(struct purpose_keys *pk, const struct signer_root *root)
 	pthread_mutex_unlock(&pk->lock);
 }
 
+const struct signer_root *purpose_root(struct purpose_keys *pk)
+{
+	const struct signer_root *root;
+
+	pthread_mutex_lock(&pk->lock);
+	root = pk->root; /* written once, before it came here */
+	pthread_mutex_unlock(&pk->lock);
+	return root;
+}
+
 /* The lock is held. */
 static enum err turn_over(struct purpose_keys *pk, enum purpose purpose, int64_t period)
 {
@@ -150,9 +160,7 @@ enum err purpose_keys_write(struct purpose_keys *pk, enum purpose purpose, int64
 	struct jsonw w;
 	enum err e = ERR_OK;
 
-	pthread_mutex_lock(&pk->lock);
-	root = pk->root; /* written once, before it came here */
-	pthread_mutex_unlock(&pk->lock);
+	root = purpose_root(pk);
 	if (!root)
 		return ERR_UNAVAILABLE;
 	jsonw_init(&w, out);

@@ -39,6 +39,8 @@ void purpose_keys_init(struct purpose_keys *pk);
 void purpose_keys_done(struct purpose_keys *pk);
 /* A root came; if it is the highest so far, keys are its from now on. It outlives `pk`. */
 void purpose_keys_root(struct purpose_keys *pk, const struct signer_root *root);
+/* That root, for whoever works with it beside these keys; NULL: none yet. Any thread. */
+const struct signer_root *purpose_root(struct purpose_keys *pk);
 /* The key that signs at `now`; the caller unrefs. ERR_UNAVAILABLE: no root. */
 MUST_CHECK enum err purpose_key(struct purpose_keys *pk, enum purpose purpose, int64_t now,
 				struct held_key **ret_key);

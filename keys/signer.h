@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/secret.h"
+#include "jose/hs256.h"
 #include "keys/plan.h"
 
 /* Builds with a sanitizer take several times as long for everything, a signature included. */
@@ -153,6 +154,31 @@ void signer_list_begin(struct signer_list *l, struct signer_channel *ch, enum pu
 void signer_list_add(struct signer_list *l, struct str object);
 /* Always to be called. *ret_text is in `out`. ERR_INTERNAL too: an object was none. */
 MUST_CHECK enum err signer_list_end(struct signer_list *l, struct str *ret_text);
+
+/* ---- secrets of single apis (HS256) ----
+ *
+ * A secret is made on the control channel, and told that once: it goes to the back end that will
+ * verify with it. The row is sealed under the current root and bound to kid and URI; it comes with
+ * every question, and opens for no other api. */
+struct signer_api_row {
+	struct str kid;
+	struct str sealed;
+};
+/* Control. secret: its text, whose bytes are the HMAC key as they stand; wipe it. ERR_SYNTAX: no
+ * URI, or too long. */
+MUST_CHECK enum err signer_api_secret(struct signer_channel *ch, struct str uri,
+				      char ret_kid[KID_MAX + 1], struct buf *secret,
+				      struct buf *sealed);
+/* Signing channel. `aud` of the claims is one text, the row's URI. As signer_sign; and
+ * ERR_BAD_SIGNATURE: the row is another api's, of a former root, or damaged. */
+MUST_CHECK enum err signer_api_sign(struct signer_channel *ch, const struct signer_api_row *row,
+				    struct str claims, struct buf *out,
+				    struct signed_token *ret_token);
+/* Signing channel. Is this the MAC of the signing input under the row's secret? ERR_BAD_SIGNATURE:
+ * no, or the row does not open for this URI. */
+MUST_CHECK enum err signer_api_check(struct signer_channel *ch, const struct signer_api_row *row,
+				     struct str uri, struct str input,
+				     const unsigned char mac[HS256_LEN]);
 
 /* Control. All wait at most SIGNER_CONTROL_TIMEOUT_MS. ERR_UNAVAILABLE as above; ERR_BAD_SIGNATURE:
  * the sealed row does not open under this master key; ERR_CONFLICT: not in this order (keys before

@@ -37,6 +37,7 @@ enum err call_master_commit(struct call *c);
 
 enum err call_generate(struct call *c);
 enum err call_generated(struct call *c);
+enum err call_api_secret(struct call *c);
 enum err call_import_key(struct call *c);
 enum err call_import(struct call *c);
 enum err call_probe(struct call *c);

@@ -156,6 +156,23 @@ static void copy_z(char *to, struct str from)
 	to[from.n] = '\0';
 }
 
+enum err signer_take_token(const struct exchange *x, struct buf *out,
+			   struct signed_token *ret_token)
+{
+	enum err e;
+
+	if (x->out.more.n > JTI_MAX)
+		return ERR_INTERNAL;
+	buf_clear(out);
+	buf_str(out, x->out.text);
+	e = buf_end(out, &ret_token->text);
+	if (e)
+		return e;
+	copy_z(ret_token->kid, x->out.kid);
+	copy_z(ret_token->jti, x->out.more);
+	return ERR_OK;
+}
+
 enum err signer_sign(struct signer_channel *ch, enum token_kind kind, enum alg alg,
 		     struct str claims, struct buf *out, struct signed_token *ret_token)
 {
@@ -170,18 +187,7 @@ enum err signer_sign(struct signer_channel *ch, enum token_kind kind, enum alg a
 	if (claims.n > JWT_SIZE_MAX)
 		return ERR_LIMIT;
 	e = signer_exchange(ch, &x);
-	if (e)
-		return e;
-	if (x.out.more.n > JTI_MAX)
-		return ERR_INTERNAL;
-	buf_clear(out);
-	buf_str(out, x.out.text);
-	e = buf_end(out, &ret_token->text);
-	if (e)
-		return e;
-	copy_z(ret_token->kid, x.out.kid);
-	copy_z(ret_token->jti, x.out.more);
-	return ERR_OK;
+	return e ? e : signer_take_token(&x, out, ret_token);
 }
 
 enum err signer_ping(struct signer_channel *ch)

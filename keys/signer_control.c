@@ -37,6 +37,7 @@ static const struct op {
 				 .needs_alg = true },
 	[SIGNER_OP_GENERATED] = { call_generated, LINE_CONTROL, .needs_root = true,
 				  .needs_alg = true },
+	[SIGNER_OP_API_SECRET] = { call_api_secret, LINE_CONTROL, .needs_root = true },
 	[SIGNER_OP_IMPORT_KEY] = { call_import_key, LINE_CONTROL, .needs_root = true },
 	[SIGNER_OP_IMPORT] = { call_import, LINE_CONTROL, .needs_root = true, .needs_alg = true },
 	[SIGNER_OP_PROBE] = { call_probe, LINE_CONTROL, .needs_root = true, .needs_alg = true },

@@ -18,4 +18,8 @@ struct exchange {
 /* ERR_OK: the signer's own verdict was ERR_OK too. ERR_UNAVAILABLE: no answer that counts. */
 MUST_CHECK enum err signer_exchange(struct signer_channel *ch, struct exchange *x);
 
+/* The token that was answered: its text into `out`, which *ret_token borrows. */
+MUST_CHECK enum err signer_take_token(const struct exchange *x, struct buf *out,
+				      struct signed_token *ret_token);
+
 #endif

@@ -42,6 +42,11 @@ enum signer_op {
 	SIGNER_OP_LIST_ADD,	/* data: objects, separated by commas */
 	SIGNER_OP_LIST_END,	/* nothing; text: signature, encoded */
 	SIGNER_OP_PURPOSE_KEYS, /* kind: purpose; text: JWK Set, number: until */
+	SIGNER_OP_API_SIGN,  /* kid, value: length of the sealed row, data: that, claims; as SIGN */
+	SIGNER_OP_API_CHECK, /* kid, value: as above, number: length of the URI, data: sealed, URI,
+				MAC, signing input; nothing out */
+	/* on the control channel only */
+	SIGNER_OP_API_SECRET, /* data: URI; kid, text: secret, more: sealed */
 	SIGNER_OP_COUNT
 };
 

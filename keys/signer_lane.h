@@ -54,6 +54,16 @@ MUST_CHECK enum err lane_jws(struct signing_lane *lane, struct held_key *key, st
 MUST_CHECK enum err lane_claims(struct str text, struct json **ret_root);
 bool lane_has_text(const struct json *value);
 
+/* An access token's claims, judged but for its key. *ret_claim borrows from *ret_root, which is the
+ * caller's, also when it fails. */
+MUST_CHECK enum err lane_access_claims(const struct signing_lane *lane, struct str text,
+				       struct token_claim *ret_claim, struct json **ret_root);
+/* The claims with a fresh jti of `root` behind them, into lane->payload and lane->jti. */
+MUST_CHECK enum err lane_payload(struct signing_lane *lane, struct str claims,
+				 const struct signer_root *root, struct str kid);
+
+enum err lane_api_sign(struct lane_call *c);
+enum err lane_api_check(struct lane_call *c);
 enum err lane_document(struct lane_call *c);
 enum err lane_list(struct lane_call *c);
 enum err lane_list_add(struct lane_call *c);

@@ -61,36 +61,48 @@ static bool read_claims(const struct json *root, const struct token_rule *rule,
 	       json_int(json_get(root, "exp"), &ret->exp);
 }
 
+enum err lane_access_claims(const struct signing_lane *lane, struct str text,
+			    struct token_claim *ret_claim, struct json **ret_root)
+{
+	const struct signer_clock *clock = &lane->signer->clock;
+	enum err e = lane_claims(text, ret_root);
+
+	if (e)
+		return e;
+	*ret_claim = (struct token_claim){ .now = clock->now(clock->arg) };
+	if (!read_claims(*ret_root, &token_rules[TOKEN_ACCESS], ret_claim) ||
+	    !claim_times_hold(ret_claim))
+		return ERR_INTERNAL;
+	return ERR_OK;
+}
+
 static enum err admit(struct lane_call *c)
 {
-	const struct signer_clock *clock = &c->lane->signer->clock;
-	struct token_claim claim = { .alg = (enum alg)c->in.head.alg };
+	const enum alg alg = (enum alg)c->in.head.alg;
+	struct token_claim claim;
 	struct json *root = NULL;
 	enum err e;
 
-	if (c->in.head.kind != TOKEN_ACCESS || claim.alg == ALG_UNKNOWN || claim.alg >= ALG_COUNT)
+	if (c->in.head.kind != TOKEN_ACCESS || alg == ALG_UNKNOWN || alg >= ALG_COUNT)
 		return ERR_INTERNAL;
-	e = lane_claims(c->in.data, &root);
-	if (e)
-		return e;
-	claim.now = clock->now(clock->arg);
-	e = ERR_INTERNAL;
-	if (read_claims(root, &token_rules[c->in.head.kind], &claim) && claim_times_hold(&claim))
+	e = lane_access_claims(c->lane, c->in.data, &claim, &root);
+	claim.alg = alg;
+	if (!e)
 		e = table_admit(&c->lane->signer->table, &claim, &c->key);
 	json_free(root);
 	return e;
 }
 
-static enum err build_payload(struct signing_lane *lane, struct str claims,
-			      const struct held_key *key)
+enum err lane_payload(struct signing_lane *lane, struct str claims, const struct signer_root *root,
+		      struct str kid)
 {
 	unsigned char random[JTI_RANDOM];
 
 	randombytes_buf(random, sizeof(random));
 	buf_clear(&lane->payload);
 	buf_add(&lane->payload, claims.p, claims.n - 1);
-	return jti_append(&lane->payload, &key->root->jti, str_z(key->kid),
-			  (unsigned char)key->root->version, random, lane->jti);
+	return jti_append(&lane->payload, &root->jti, kid, (unsigned char)root->version, random,
+			  lane->jti);
 }
 
 enum err lane_ctx_of(const struct signing_lane *lane, struct held_key *key,
@@ -138,7 +150,7 @@ static enum err lane_token(struct lane_call *c)
 	enum err e = admit(c);
 
 	if (!e)
-		e = build_payload(lane, c->in.data, c->key);
+		e = lane_payload(lane, c->in.data, c->key->root, str_z(c->key->kid));
 	if (!e)
 		e = lane_jws(lane, c->key, str_n(lane->payload.p, lane->payload.n));
 	if (e)
@@ -158,6 +170,8 @@ static const struct op {
 	[SIGNER_OP_LIST] = { lane_list },
 	[SIGNER_OP_LIST_ADD] = { lane_list_add, .in_list = true },
 	[SIGNER_OP_LIST_END] = { lane_list_end, .in_list = true },
+	[SIGNER_OP_API_SIGN] = { lane_api_sign },
+	[SIGNER_OP_API_CHECK] = { lane_api_check },
 	[SIGNER_OP_PURPOSE_KEYS] = { lane_purpose_keys },
 };
 

@@ -274,17 +274,24 @@ static void raise_last_exp(struct held_key *k, int64_t exp)
 }
 
 /* The lock is held. */
-static enum err judge(const struct key_table *t, const struct token_claim *c)
+static enum err judge_claim(const struct key_table *t, const struct token_claim *c)
 {
-	const struct held_key *k = t->active[c->alg];
-
-	if (!t->longest_ttl || !k)
+	if (!t->longest_ttl)
 		return ERR_UNAVAILABLE;
 	/* a server that was taken over gets no token in another's name, nor one that outlives its
 	 * hour */
 	if (!str_equal_z(c->iss, t->issuer) || c->exp - c->iat > t->longest_ttl)
 		return ERR_INTERNAL;
-	return c->exp > k->exp_bound ? ERR_UNAVAILABLE : ERR_OK;
+	return ERR_OK;
+}
+
+/* The lock is held. */
+static enum err judge(const struct key_table *t, const struct token_claim *c)
+{
+	const struct held_key *k = t->active[c->alg];
+	enum err e = k ? judge_claim(t, c) : ERR_UNAVAILABLE;
+
+	return !e && c->exp > k->exp_bound ? ERR_UNAVAILABLE : e;
 }
 
 /* Counted in whole seconds: twice the rate may fall around the turn of one, which is near enough
@@ -305,6 +312,18 @@ static bool rate_allows(struct key_table *t, int64_t now)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&t->spent, &seen, next, memory_order_relaxed, memory_order_relaxed));
 	return true;
+}
+
+enum err table_admit_other(struct key_table *t, const struct token_claim *claim)
+{
+	enum err e;
+
+	pthread_rwlock_rdlock(&t->lock);
+	e = judge_claim(t, claim);
+	if (!e && !rate_allows(t, claim->now))
+		e = ERR_UNAVAILABLE;
+	pthread_rwlock_unlock(&t->lock);
+	return e;
 }
 
 enum err table_admit(struct key_table *t, const struct token_claim *claim,

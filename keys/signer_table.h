@@ -81,6 +81,9 @@ bool claim_times_hold(const struct token_claim *claim);
 /* Is this our issuer? For what is signed by other keys than the table's. ERR_UNAVAILABLE: no policy
  * yet; ERR_INTERNAL: no. */
 MUST_CHECK enum err table_check_issuer(struct key_table *t, struct str iss);
+/* May a token with these claims be signed by a key that is not the table's? Counts for the rate. As
+ * table_admit. */
+MUST_CHECK enum err table_admit_other(struct key_table *t, const struct token_claim *claim);
 /* May a token with these claims be signed, and by which key: one look under one lock, in which the
  * key's last_exp is raised too, so that a switch that follows reports it. The caller unrefs.
  * ERR_UNAVAILABLE, ERR_INTERNAL as signer_sign. */

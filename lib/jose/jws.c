@@ -83,7 +83,17 @@ static bool has_refused_member(const struct json *header)
 	return false;
 }
 
-static enum err read_header(struct arena *a, const struct json *header, struct jws *jws)
+/* A reader says beforehand which family it takes: the header is compared, never obeyed. */
+static enum err read_alg(struct str name, bool shared, enum alg *ret_alg)
+{
+	*ret_alg = shared ? ALG_UNKNOWN : alg_by_name(name);
+	if (shared ? str_equal_z(name, "HS256") : *ret_alg != ALG_UNKNOWN)
+		return ERR_OK;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err read_header(struct arena *a, const struct json *header, bool shared,
+			    struct jws *jws)
 {
 	struct str name;
 	enum err e;
@@ -95,10 +105,9 @@ static enum err read_header(struct arena *a, const struct json *header, struct j
 	/* RFC 7515 4.1.1: MUST be present */
 	if (!json_str(json_get(header, "alg"), &name))
 		return ERR_SYNTAX;
-	jws->alg = alg_by_name(name);
-	if (jws->alg == ALG_UNKNOWN)
-		return ERR_UNSUPPORTED;
-	e = header_string(a, header, "kid", &jws->kid);
+	e = read_alg(name, shared, &jws->alg);
+	if (!e)
+		e = header_string(a, header, "kid", &jws->kid);
 	if (!e)
 		e = header_string(a, header, "typ", &jws->typ);
 	if (!e && jws->kid.n > KID_MAX)
@@ -106,7 +115,8 @@ static enum err read_header(struct arena *a, const struct json *header, struct j
 	return e;
 }
 
-enum err jws_parse_long(struct arena *a, struct str text, size_t max, struct jws *ret_jws)
+static enum err parse(struct arena *a, struct str text, size_t max, bool shared,
+		      struct jws *ret_jws)
 {
 	AUTO(json, header) = NULL;
 	struct jws jws = { .alg = ALG_UNKNOWN };
@@ -123,7 +133,7 @@ enum err jws_parse_long(struct arena *a, struct str text, size_t max, struct jws
 	if (!e)
 		e = json_parse(jws.header, JOSE_HEADER_MAX, &header);
 	if (!e)
-		e = read_header(a, header, &jws);
+		e = read_header(a, header, shared, &jws);
 	if (!e)
 		e = decode(a, seg.payload, &jws.payload);
 	if (!e)
@@ -136,9 +146,19 @@ enum err jws_parse_long(struct arena *a, struct str text, size_t max, struct jws
 	return ERR_OK;
 }
 
+enum err jws_parse_long(struct arena *a, struct str text, size_t max, struct jws *ret_jws)
+{
+	return parse(a, text, max, false, ret_jws);
+}
+
 enum err jws_parse(struct arena *a, struct str token, struct jws *ret_jws)
 {
-	return jws_parse_long(a, token, JWT_SIZE_MAX, ret_jws);
+	return parse(a, token, JWT_SIZE_MAX, false, ret_jws);
+}
+
+enum err jws_parse_shared(struct arena *a, struct str token, struct jws *ret_jws)
+{
+	return parse(a, token, JWT_SIZE_MAX, true, ret_jws);
 }
 
 /* r and s must be in [1, n-1] (RFC 7518 3.4, CVE-2022-21449: zeros verified under any key). The

@@ -29,6 +29,10 @@ MUST_CHECK enum err jws_parse(struct arena *a, struct str token, struct jws *ret
 MUST_CHECK enum err jws_parse_long(struct arena *a, struct str text, size_t max,
 				   struct jws *ret_jws);
 
+/* The same for a token whose header says HS256 and nothing else (jose/hs256.h). Its alg stays
+ * ALG_UNKNOWN, so that jws_verify takes it under no key. */
+MUST_CHECK enum err jws_parse_shared(struct arena *a, struct str token, struct jws *ret_jws);
+
 /* RFC 7515 5.2 step 8. The key's algorithm must equal the header's: ERR_UNSUPPORTED. ES256: exactly
  * 64 bytes, r and s in [1, n-1]; RS256: exactly the modulus length. ERR_BAD_SIGNATURE;
  * ERR_NOMEM or ERR_CRYPTO when nothing was learnt about the signature. */

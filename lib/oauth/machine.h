@@ -3,8 +3,8 @@
  *
  *   text = prefix base64url( payload || crc32(prefix || payload), big-endian )
  *
- * chy_cs_ client secret (32 bytes), chy_rt_ refresh token, chy_at_ opaque access token (32 bytes).
- */
+ * chy_cs_ client secret (32 bytes), chy_rt_ refresh token, chy_at_ opaque access token (32 bytes),
+ * chy_as_ secret of one api (32 bytes). */
 #ifndef CHANCERY_OAUTH_MACHINE_H
 #define CHANCERY_OAUTH_MACHINE_H
 
@@ -14,6 +14,7 @@
 #define MACHINE_CLIENT_SECRET "chy_cs_"
 #define MACHINE_REFRESH "chy_rt_"
 #define MACHINE_ACCESS "chy_at_"
+#define MACHINE_API_SECRET "chy_as_"
 
 void machine_write(struct buf *out, const char *prefix, const void *payload, size_t n);
 /* Strict: exact prefix, canonical base64url, exactly n bytes, right checksum. ERR_SYNTAX. */

@@ -230,3 +230,10 @@ bool uri_host_is_loopback(struct str host)
 	return read_address(AF_INET6, host, address) &&
 	       memcmp(address, v6_loopback, sizeof(address)) == 0;
 }
+
+bool uri_is_below(struct str base, struct str uri)
+{
+	if (!base.n || uri.n < base.n || !str_case_equal(str_n(uri.p, base.n), base))
+		return false;
+	return uri.n == base.n || (uri.p[base.n] && strchr("/?#", uri.p[base.n]));
+}

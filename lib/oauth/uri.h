@@ -17,6 +17,9 @@ struct uri {
 MUST_CHECK enum err uri_parse(struct str text, struct uri *ret_uri);
 /* What `resource` and an api's audience may be: absolute, no fragment. */
 bool uri_is_resource(struct str text);
+/* Is `uri` this base, or below it? Letters of any size, for what a person or a careless reader
+ * would take for it. */
+bool uri_is_below(struct str base, struct str uri);
 /* "http" or "https", host, no query, fragment, userinfo or percent-encoding, no trailing slash, no
  * empty or dot segments. */
 bool uri_is_issuer(struct str text, struct uri *ret_uri);

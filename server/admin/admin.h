@@ -32,6 +32,8 @@ enum err admin_api_create(struct request *rq);
 enum err admin_api_show(struct request *rq);
 enum err admin_api_update(struct request *rq);
 enum err admin_api_delete(struct request *rq);
+enum err admin_api_secrets_list(struct request *rq);
+enum err admin_api_secret_rotate(struct request *rq);
 
 enum err admin_keys_list(struct request *rq);
 enum err admin_key_show(struct request *rq);
@@ -96,6 +98,8 @@ enum err admin_audit_list(struct request *rq);
 	ADMIN_GET("/apis/{slug}", ADMIN_SCOPE_APIS, admin_api_show), \
 	ADMIN_PATCH("/apis/{slug}", ADMIN_SCOPE_APIS, admin_api_update), \
 	ADMIN_DELETE("/apis/{slug}", ADMIN_SCOPE_APIS, admin_api_delete), \
+	ADMIN_GET("/apis/{slug}/secrets", ADMIN_SCOPE_APIS, admin_api_secrets_list), \
+	ADMIN_POST("/apis/{slug}/secrets", ADMIN_SCOPE_APIS, admin_api_secret_rotate), \
 	ADMIN_GET("/keys", ADMIN_SCOPE_KEYS, admin_keys_list), \
 	ADMIN_GET("/keys/{kid}", ADMIN_SCOPE_KEYS, admin_key_show), \
 	ADMIN_GET("/keys/plan", ADMIN_SCOPE_KEYS, admin_keys_plan), \

@@ -6,7 +6,7 @@
  * privileged caller's: an api that declared them would take tokens meant for this server. The
  * built-in api is listed, so that its audience can be found, and cannot be touched. */
 #include "server/admin/admin.h"
-#include "server/admin/admin_act.h"
+#include "server/admin/admin_api.h"
 #include "server/admin/admin_rules.h"
 #include "server/request/app.h"
 #include "server/token/refresh.h"
@@ -54,7 +54,8 @@ struct api_act {
 	struct api api;
 	struct str slug;
 	int status;
-	bool ended; /* its tokens ended with this step */
+	bool ended;		      /* its tokens ended with this step */
+	struct new_api_secret secret; /* of one that is made */
 };
 
 static const char why_reserved[] =
@@ -96,13 +97,26 @@ static enum err api_read(struct arena *a, const struct json *object,
 	return admin_fields(a, object, shape, ret_body, &seen, fault);
 }
 
-static enum err read_format(const struct api_body *in, struct api *api, struct admin_fault *fault)
+/* HS256 is no algorithm of keys.algs: there is no key of the server's own behind it. */
+static bool asks_shared(const struct api_body *in)
 {
-	api->format = API_JWT;
-	if (in->format.p && !api_format_by_name(in->format, &api->format))
+	return str_equal_z(in->alg, "HS256");
+}
+
+static enum err read_format(const struct config *config, const struct api_body *in, struct api *api,
+			    struct admin_fault *fault)
+{
+	const bool opaque = str_equal_z(in->format, "opaque");
+
+	api->format = opaque ? API_OPAQUE : API_JWT;
+	api->alg = ALG_UNKNOWN;
+	if (in->format.p && !opaque && !str_equal_z(in->format, "jwt"))
 		return admin_unprocessable(fault, "/format", "must be jwt or opaque");
-	if (api->format == API_OPAQUE && api->alg)
+	if (opaque && in->alg.p)
 		return admin_unprocessable(fault, "/alg", "an opaque token is not signed");
+	if (!asks_shared(in))
+		return admin_check_alg(config, in->alg, &api->alg, fault);
+	api->format = API_SHARED;
 	return ERR_OK;
 }
 
@@ -114,9 +128,7 @@ static enum err read_values(const struct config *config, struct arena *a, const 
 	if (!e)
 		e = read_lists(a, in, api, fault);
 	if (!e)
-		e = admin_check_alg(config, in->alg, &api->alg, fault);
-	if (!e)
-		e = read_format(in, api, fault);
+		e = read_format(config, in, api, fault);
 	api->access_ttl = 0;
 	if (!e && in->access_ttl != ADMIN_INT_ABSENT)
 		e = admin_check_ttl(in->access_ttl, &api->access_ttl, fault);
@@ -166,14 +178,17 @@ static void write_mutable(struct jsonw *w, const struct api *api)
 {
 	jsonw_member(w, "name", api->name);
 	admin_write_list(w, "scopes", api->scope);
-	admin_write_alg(w, "alg", api->alg);
-	jsonw_member_z(w, "format", api_format_name(api->format));
+	if (api->format == API_SHARED)
+		jsonw_member_z(w, "alg", "HS256");
+	else
+		admin_write_alg(w, "alg", api->alg);
+	jsonw_member_z(w, "format", api->format == API_OPAQUE ? "opaque" : "jwt");
 	admin_write_ttl(w, "access_ttl", api->access_ttl);
 	admin_write_list(w, "claims", api->claims);
 	jsonw_member_bool(w, "disabled", api->disabled);
 }
 
-static void api_write(struct jsonw *w, const struct api *api)
+static void api_write(struct jsonw *w, const struct api *api, const struct new_api_secret *secret)
 {
 	jsonw_object(w);
 	jsonw_member(w, "uri", api->uri);
@@ -182,6 +197,8 @@ static void api_write(struct jsonw *w, const struct api *api)
 	jsonw_member_bool(w, "built_in", str_equal_z(api->slug, ADMIN_API_SLUG));
 	admin_write_time(w, "created_at", api->created_at);
 	admin_write_time(w, "updated_at", api->updated_at);
+	if (secret)
+		new_api_secret_write(w, secret);
 	jsonw_end_object(w);
 }
 
@@ -198,14 +215,15 @@ static enum err api_document(struct arena *a, const struct api *api, struct str 
 	return buf_end(&b, ret_text);
 }
 
-static enum err api_respond(struct request *rq, int status, const struct api *api)
+static enum err api_respond(struct request *rq, int status, const struct api *api,
+			    const struct new_api_secret *secret)
 {
 	struct jsonw w;
 	struct buf b;
 
 	buf_init(&b, rq->arena, API_OBJECT_MAX);
 	jsonw_init(&w, &b);
-	api_write(&w, api);
+	api_write(&w, api, secret);
 	return admin_respond(rq, status, &b, api->version);
 }
 
@@ -246,7 +264,7 @@ enum err admin_apis_list(struct request *rq)
 		/* as in admin_list_next: a page may be full in bytes */
 		if (!page.size-- || b.n > API_OBJECT_MAX)
 			break;
-		api_write(&w, &set->apis[i]);
+		api_write(&w, &set->apis[i], NULL);
 		last = set->apis[i].uri;
 	}
 	admin_page_end(&w, &rq->app->derived.page_token, &page, i < set->count ? last : STR_NONE);
@@ -257,7 +275,7 @@ enum err admin_api_show(struct request *rq)
 {
 	const struct api *api = find(rq, rq->path_args[0]);
 
-	return api ? api_respond(rq, 200, api) : fail(rq, ERR_GONE_RESOURCE, "no such api");
+	return api ? api_respond(rq, 200, api, NULL) : fail(rq, ERR_GONE_RESOURCE, "no such api");
 }
 
 /* ---- what the changes share ---- */
@@ -319,7 +337,7 @@ static enum err answer(struct request *rq, enum err result)
 		return admin_no_content(rq);
 	if (act->status == 201)
 		admin_location(rq, "/admin/v1/apis", act->slug);
-	return api_respond(rq, act->status, &act->api);
+	return api_respond(rq, act->status, &act->api, act->secret.rq ? &act->secret : NULL);
 }
 
 static enum err publish(struct request *rq, struct admin_act *base)
@@ -340,6 +358,8 @@ static enum err create_step(struct lane_ctx *ctx, struct admin_act *base)
 	e = store_api_create(ctx->db, &api);
 	if (e == ERR_CONFLICT)
 		return admin_fault_set(&base->fault, e, "an api has this uri or slug already");
+	if (!e && api.format == API_SHARED)
+		e = new_api_secret_store(ctx, &act->secret, api.created_at, &base->fault);
 	return e ? e : load(ctx, act, &act->api);
 }
 
@@ -377,6 +397,13 @@ static enum err create_read(struct request *rq, struct api_act *act)
 	return e ? e : read_values(rq->snapshot->config, rq->arena, &in, &act->api, fault);
 }
 
+static enum err secret_made(struct request *rq, enum err result)
+{
+	if (result)
+		return fail(rq, result, "the signer made no secret: %s", err_name(result));
+	return admin_act_run(rq, rq->state);
+}
+
 enum err admin_api_create(struct request *rq)
 {
 	struct api_act *act = api_act_new(rq, AUDIT_API_CREATE, 201);
@@ -393,7 +420,10 @@ enum err admin_api_create(struct request *rq)
 	act->act.target = admin_target(rq, "api:", act->api.uri);
 	if (declares_reserved(rq->snapshot->config->issuer, &act->api))
 		return admin_forbid(rq, act->act.target, why_reserved);
-	return admin_act_run(rq, &act->act);
+	if (act->api.format != API_SHARED)
+		return admin_act_run(rq, &act->act);
+	rq->state = act;
+	return new_api_secret_make(rq, act->api.uri, &act->secret, secret_made);
 }
 
 /* ---- PATCH /apis/{slug} ---- */
@@ -414,7 +444,11 @@ static enum err patched(struct api_act *act, const struct api *before, struct ap
 	if (e)
 		return e;
 	*ret_after = *before;
-	return read_values(rq->snapshot->config, rq->arena, &in, ret_after, fault);
+	e = read_values(rq->snapshot->config, rq->arena, &in, ret_after, fault);
+	if (!e && (before->format == API_SHARED) != (ret_after->format == API_SHARED))
+		return admin_unprocessable(fault, "/alg",
+					   "an api is made for HS256, or never signs with it");
+	return e;
 }
 
 static enum err update_step(struct lane_ctx *ctx, struct admin_act *base)

@@ -15,6 +15,16 @@ static const struct crud api_crud = {
 							  { NULL, NULL } } },
 };
 
+static const struct crud secret_crud = {
+	.noun = "secret",
+	.view = { .id = "kid",
+		  .columns = (const struct out_column[]){ { "KID", "kid" },
+							  { "SIGNS", "signs" },
+							  { "SIGNS FROM", "sign_from" },
+							  { "VERIFIES UNTIL", "verify_until" },
+							  { NULL, NULL } } },
+};
+
 /* The slug of the api whose URI is `uri`, in the arena; STR_NONE if there is none. */
 static int find_uri(struct remote *r, const char *uri, struct str *ret_slug)
 {
@@ -50,6 +60,18 @@ static int find_api(struct remote *r, struct str *ret_slug)
 	return status;
 }
 
+static void note_shown_once(struct cmd *c)
+{
+	const char *field = cmd_get(c, "field");
+
+	if (field ? strcmp(field, "secret") == 0 : c->format != FORMAT_QUIET)
+		cmd_note(c,
+			 "The secret is shown this once: give it to the api, and to nobody else.");
+	else
+		cmd_note(c, "The secret that was made is not shown, and nobody has it; `chancery "
+			    "api secret rotate` makes another.");
+}
+
 static int create(struct remote *r)
 {
 	const struct body_member members[] = {
@@ -57,7 +79,12 @@ static int create(struct remote *r)
 		{ NULL, STR_NONE },
 	};
 
-	return crud_create(r, &api_crud, STR("/apis"), members);
+	int status = crud_create(r, &api_crud, STR("/apis"), members);
+	const char *alg = cmd_get(r->c, "alg");
+
+	if (!status && alg && strcmp(alg, "HS256") == 0)
+		note_shown_once(r->c);
+	return status;
 }
 
 static int list(struct remote *r)
@@ -89,12 +116,50 @@ static int delete(struct remote *r)
 	return status ? status : crud_delete(r, &api_crud, slug, r->c->args[0]);
 }
 
+/* ---- secrets ---- */
+
+static int secrets_path(struct remote *r, struct str *ret_path)
+{
+	struct str slug;
+	int status = find_api(r, &slug);
+
+	return status ? status : crud_path(r->c, &api_crud, slug, "secrets", ret_path);
+}
+
+static int secret_list(struct remote *r)
+{
+	struct str path;
+	int status = secrets_path(r, &path);
+
+	return status ? status : crud_list(r, &secret_crud, path, 0);
+}
+
+static int secret_rotate(struct remote *r)
+{
+	struct str path;
+	int status = secrets_path(r, &path);
+
+	if (!status)
+		status = crud_create(r, &secret_crud, path, NULL);
+	if (!status)
+		note_shown_once(r->c);
+	return status;
+}
+
+static const struct cmd_option rotate_options[] = {
+	{ "after", "DURATION", "let the new secret sign only after this time; default: at once",
+	  BODY_SECONDS, "sign_after" },
+	{ NULL },
+};
+
 static const struct cmd_option api_settings[] = {
 	{ "name", "TEXT", "name for people", BODY_STRING, "name" },
 	{ "scope", "SCOPE", "a scope it knows; without any, it takes the clients' own", BODY_LIST,
 	  "scopes", true },
-	{ "alg", "ALG", "ES256 or RS256; default: the client's or the server's", BODY_OR_NULL,
-	  "alg" },
+	{ "alg", "ALG",
+	  "ES256, RS256 or, with a secret of its own, HS256; default: the client's or the "
+	  "server's",
+	  BODY_OR_NULL, "alg" },
 	{ "format", "FORMAT", "jwt, or opaque: readable by introspection only", BODY_STRING,
 	  "format" },
 	{ "access-ttl", "DURATION", "lifetime of its access tokens; default: the server's",
@@ -131,6 +196,8 @@ static const struct cmd_row rows[] = {
 		  "invoices:write",
 		  "for a gateway that knows only RSA",
 		  "chancery api create https://old.example.com --id old --alg RS256",
+		  "which verifies with a secret of its own, shown once",
+		  "chancery api create https://legacy.example.com --id legacy --alg HS256",
 		  "whose tokens say nothing to those who carry them",
 		  "chancery api create https://vault.example.com --format opaque") },
 	{ .words = "api list",
@@ -159,6 +226,24 @@ static const struct cmd_row rows[] = {
 	  .examples = CMD_EXAMPLES("shorter tokens", "chancery api update old --access-ttl 2m",
 				   "one scope more",
 				   "chancery api update old --add-scope invoices:write") },
+	{ .words = "api secret rotate",
+	  .args = "SLUG|URI",
+	  .scope = "apis",
+	  .summary = "make another secret for an HS256 api",
+	  .details = "The secret is shown once. The one before verifies on, here, until the last "
+		     "token it may have signed has expired. Let the api take both before the new "
+		     "one signs: --after gives it the time.",
+	  .options = { rotate_options },
+	  .admin = secret_rotate,
+	  .examples = CMD_EXAMPLES("signs in an hour",
+				   "chancery api secret rotate legacy --after 1h") },
+	{ .words = "api secret list",
+	  .args = "SLUG|URI",
+	  .scope = "apis",
+	  .flags = CMD_READS,
+	  .summary = "list the secrets of an HS256 api, without the secrets",
+	  .admin = secret_list,
+	  .examples = CMD_EXAMPLES("which one signs", "chancery api secret list legacy") },
 	{ .words = "api delete",
 	  .args = "SLUG|URI",
 	  .scope = "apis",

@@ -13,6 +13,7 @@ static const char *const names[AUDIT_EVENT_COUNT] = {
 	[AUDIT_CLIENT_DELETE] = "client.delete",
 	[AUDIT_SECRET_ADD] = "client.secret.add",
 	[AUDIT_SECRET_REMOVE] = "client.secret.remove",
+	[AUDIT_API_SECRET] = "api.secret.rotate",
 	[AUDIT_USER_CREATE] = "user.create",
 	[AUDIT_USER_UPDATE] = "user.update",
 	[AUDIT_USER_DELETE] = "user.delete",

@@ -29,7 +29,8 @@ static int by_uri(const void *a, const void *b)
 }
 
 /* Inside a transaction of our own unless the caller is in one (a writer's operation). */
-static enum err read_apis(struct db *db, struct arena *a, struct api **ret_rows, size_t *ret_count)
+static enum err read_apis(struct db *db, struct arena *a, struct api **ret_rows, size_t *ret_count,
+			  struct api_secret **ret_secrets, size_t *ret_secret_count)
 {
 	const bool alone = !db_in_transaction(db);
 	enum err e;
@@ -40,19 +41,40 @@ static enum err read_apis(struct db *db, struct arena *a, struct api **ret_rows,
 			return e;
 	}
 	e = store_api_list(db, a, ret_rows, ret_count);
+	if (!e)
+		e = store_api_secrets(db, a, ret_secrets, ret_secret_count);
 	if (alone)
 		db_rollback(db);
 	return e;
 }
 
+/* Both lists are in order of URI. */
+static void attach_secrets(struct api_set *set, const struct api_secret *secrets, size_t count)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct api *api = &set->apis[i];
+
+		while (at < count && str_compare(secrets[at].uri, api->uri) < 0)
+			at++;
+		api->secrets = secrets + at;
+		while (at < count && str_equal(secrets[at].uri, api->uri)) {
+			api->secret_count++;
+			at++;
+		}
+	}
+}
+
 /* What the database holds and the built-in api of this server, sorted. */
 static enum err load_apis(struct snapshot *s, struct db *db)
 {
+	struct api_secret *secrets = NULL;
 	struct api *rows = NULL;
-	size_t count = 0;
+	size_t count = 0, secret_count = 0;
 	enum err e;
 
-	e = read_apis(db, s->arena, &rows, &count);
+	e = read_apis(db, s->arena, &rows, &count, &secrets, &secret_count);
 	if (e)
 		return e;
 	s->apis = (struct api_set){ .arena = s->arena, .count = count + 1 };
@@ -65,6 +87,7 @@ static enum err load_apis(struct snapshot *s, struct db *db)
 	if (e)
 		return e;
 	qsort(s->apis.apis, s->apis.count, sizeof(*rows), by_uri);
+	attach_secrets(&s->apis, secrets, secret_count);
 	return ERR_OK;
 }
 

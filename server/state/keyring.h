@@ -179,6 +179,9 @@ MUST_CHECK enum err keyring_rewrap(struct keyring *k, const struct audit_row *au
 /* The signer's public key for boxes with private keys (keys/signer.h). */
 MUST_CHECK enum err keyring_import_key(struct keyring *k,
 				       unsigned char ret_public[SIGNER_IMPORT_KEY_LEN]);
+/* As signer_api_secret. */
+MUST_CHECK enum err keyring_api_secret(struct keyring *k, struct str uri, char ret_kid[KID_MAX + 1],
+				       struct buf *secret, struct buf *sealed);
 /* A key of a former server. Retiring: `public_key` verifies until `tokens_until`. Active: the box
  * holds its private half, it signs from the next request, and the key that signed until now
  * retires: its tokens' verifiers know it already. ERR_CONFLICT: the kid is taken; ERR_BUSY: the set

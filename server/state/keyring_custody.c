@@ -266,6 +266,19 @@ enum err keyring_revoke_all(struct keyring *k, const struct audit_row *audit,
 	return e;
 }
 
+/* ---- secrets of single apis ---- */
+
+enum err keyring_api_secret(struct keyring *k, struct str uri, char ret_kid[KID_MAX + 1],
+			    struct buf *secret, struct buf *sealed)
+{
+	enum err e;
+
+	keyring_turn_take(k);
+	e = k->over ? ERR_UNAVAILABLE : signer_api_secret(k->control, uri, ret_kid, secret, sealed);
+	keyring_turn_end(k);
+	return e;
+}
+
 /* ---- keys of a former server ---- */
 
 enum err keyring_import_key(struct keyring *k, unsigned char ret_public[SIGNER_IMPORT_KEY_LEN])

@@ -94,6 +94,21 @@ SQL sql_api_update[] =
 	"WHERE slug = $1 AND ($10 = 0 OR version = $10) RETURNING uri";
 SQL sql_api_delete[] = "DELETE FROM apis WHERE slug = $1 RETURNING uri";
 
+#define API_SECRET_COLUMNS "kid, uri, sealed, created_at, sign_from, until"
+/* In the order in which they sign; of two that began in one second the one that nothing follows is
+ * the later. */
+SQL sql_api_secret_list[] = "SELECT " API_SECRET_COLUMNS
+			    " FROM api_secrets ORDER BY uri, sign_from, "
+			    "CASE WHEN until = 0 THEN 1 ELSE 0 END, kid";
+SQL sql_api_secret_withdraw[] = "DELETE FROM api_secrets WHERE uri = $1 AND sign_from > $2";
+SQL sql_api_secret_follow[] =
+	"UPDATE api_secrets SET until = $2 WHERE uri = $1 AND (until = 0 OR sign_from = "
+	"(SELECT MAX(s.sign_from) FROM api_secrets s WHERE s.uri = $1))";
+SQL sql_api_secret_insert[] = "INSERT INTO api_secrets (" API_SECRET_COLUMNS
+			      ") SELECT $1, $2, $3, $4, $5, 0 "
+			      "WHERE (SELECT COUNT(*) FROM api_secrets s WHERE s.uri = $2) < $6";
+SQL sql_api_secret_delete[] = "DELETE FROM api_secrets WHERE uri = $1";
+
 /* ---- logins ---- */
 
 #define LOGIN_COLUMNS                                                                              \
@@ -221,6 +236,8 @@ SQL sql_purge_revocations[] =
 	"(SELECT kind, value FROM revocations WHERE keep_until < $1 ORDER BY keep_until LIMIT $2)";
 SQL sql_purge_tokens[] = "DELETE FROM recorded_tokens WHERE hash IN "
 			 "(SELECT hash FROM recorded_tokens WHERE exp <= $1 ORDER BY exp LIMIT $2)";
+SQL sql_purge_api_secrets[] = "DELETE FROM api_secrets WHERE kid IN (SELECT kid FROM api_secrets "
+			      "WHERE until > 0 AND until <= $1 ORDER BY until, kid LIMIT $2)";
 /* A window of rows by primary key: no index has to follow idle_until through every rotation. */
 SQL sql_purge_window[] = "SELECT id FROM logins WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2";
 SQL sql_purge_logins[] = "DELETE FROM logins WHERE id > $1 AND id <= $2 AND "

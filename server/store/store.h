@@ -60,7 +60,16 @@ struct user {
 enum api_format {
 	API_JWT = 0, /* signed, RFC 9068 */
 	API_OPAQUE,  /* a random text; what it stands for is recorded */
+	API_SHARED,  /* a JWT signed with a secret that the api shares (HS256) */
 	API_FORMAT_COUNT,
+};
+
+struct api_secret {
+	struct str kid;
+	struct str uri;	   /* of the api */
+	struct str sealed; /* for the signer */
+	int64_t created_at, sign_from;
+	int64_t until; /* verifies before this; 0: nothing has followed it */
 };
 
 struct api {
@@ -68,6 +77,8 @@ struct api {
 	struct str scope; /* "" : does not declare scopes */
 	enum alg alg;
 	enum api_format format;
+	const struct api_secret *secrets; /* not stored here; in order of sign_from */
+	size_t secret_count;
 	int64_t access_ttl;
 	struct str claims; /* names of custom claims its tokens carry, space separated */
 	bool disabled;
@@ -138,7 +149,7 @@ MUST_CHECK enum err store_user_rehash(struct db *db, struct str id, struct str o
 MUST_CHECK enum err store_user_delete(struct db *db, struct str id, int64_t now,
 				      int64_t revoke_until);
 
-/* "jwt"; false: there is none of this name. */
+/* As they are stored; false: there is none of this name. */
 const char *api_format_name(enum api_format format);
 bool api_format_by_name(struct str name, enum api_format *ret_format);
 
@@ -154,6 +165,14 @@ MUST_CHECK enum err store_api_update(struct db *db, const struct api *api, int64
 				     int64_t now, int64_t revoke_until);
 MUST_CHECK enum err store_api_delete(struct db *db, struct str slug, int64_t now,
 				     int64_t revoke_until);
+
+/* Adds a secret: one that has not signed yet is replaced, and the one that signs now verifies until
+ * `until`. ERR_LIMIT: SECRETS_PER_API_MAX. Deleting the api deletes its secrets. */
+MUST_CHECK enum err store_api_secret_add(struct db *db, const struct api_secret *fresh,
+					 int64_t until);
+/* All, in order of uri and sign_from. */
+MUST_CHECK enum err store_api_secrets(struct db *db, struct arena *a, struct api_secret **ret_rows,
+				      size_t *ret_count);
 
 /* ---- logins and refresh tokens ---- */
 

@@ -8,6 +8,7 @@
 static const char *const format_names[API_FORMAT_COUNT] = {
 	[API_JWT] = "jwt",
 	[API_OPAQUE] = "opaque",
+	[API_SHARED] = "hs256",
 };
 
 const char *api_format_name(enum api_format format)
@@ -178,5 +179,7 @@ enum err store_api_delete(struct db *db, struct str slug, int64_t now, int64_t r
 		return e;
 	store_bind_text(s, 1, slug);
 	e = run_returning(s, uri, &n);
+	if (!e)
+		e = store_run_key(db, sql_api_secret_delete, str_n(uri, n), NULL);
 	return e ? e : end_api(db, str_n(uri, n), "api deleted", now, revoke_until);
 }

@@ -158,6 +158,8 @@ enum err store_purge(struct db *db, int64_t now, int64_t audit_before, int64_t l
 	if (!e && left > 0)
 		e = purge_by_time(db, sql_purge_tokens, now, &left);
 	if (!e && left > 0)
+		e = purge_by_time(db, sql_purge_api_secrets, now, &left);
+	if (!e && left > 0)
 		e = purge_by_time(db, sql_purge_audit, audit_before, &left);
 	if (!e && left > 0)
 		e = purge_logins(db, now, &left);

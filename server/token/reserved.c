@@ -3,6 +3,8 @@
  * apart. */
 #include "server/token/auth.h"
 
+#include "oauth/uri.h"
+
 #define RESERVED_PREFIX "chancery:"
 #define ADMIN_API_PATH "/admin"
 
@@ -38,9 +40,7 @@ bool scope_is_reserved(struct str token)
  * fool a person, or a verifier that folds case, and nobody needs it. */
 bool audience_is_reserved(struct str issuer, struct str uri)
 {
-	if (!issuer.n || uri.n < issuer.n || !str_case_equal(str_n(uri.p, issuer.n), issuer))
-		return false;
-	return uri.n == issuer.n || (uri.p[issuer.n] && strchr("/?#", uri.p[issuer.n]));
+	return uri_is_below(issuer, uri);
 }
 
 static enum err admin_api_uri(struct str issuer, struct arena *a, struct str *ret_uri)

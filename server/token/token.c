@@ -7,6 +7,7 @@
 #include "server/token/claims.h"
 #include "server/token/recorded.h"
 #include "server/token/refresh.h"
+#include "server/token/shared.h"
 #include "server/store/gate.h"
 
 enum { SID_BYTES = 16, TOKEN_RESPONSE_MAX = JWT_SIZE_MAX + SCOPE_MAX + 1024 };
@@ -130,9 +131,34 @@ static enum err issue_opaque(struct request *rq, struct issuing *out)
 	return token_record(rq, &out->token, out, after_record);
 }
 
+static enum err issue_shared(struct request *rq, struct issuing *out)
+{
+	const struct api_secret *secret = api_secret_signing(out->issue->target.apis[0], rq->now);
+	struct signer_api_row row;
+	struct signed_token token;
+	struct buf text;
+	enum err e;
+
+	if (!secret)
+		return fail(rq, ERR_UNAVAILABLE, "the api has no secret that signs");
+	row = (struct signer_api_row){ .kid = secret->kid, .sealed = secret->sealed };
+	buf_init(&text, rq->arena, JWT_SIZE_MAX);
+	e = signer_api_sign(rq->signer, &row, out->token.claims, &text, &token);
+	if (e == ERR_BAD_SIGNATURE)
+		return fail(rq, ERR_UNAVAILABLE,
+			    "the api's secret is of a former root: it needs another");
+	if (e)
+		return fail(rq, e, "the signer did not sign");
+	rq->log_kid = arena_str(rq->arena, str_z(token.kid));
+	rq->log_jti = arena_str(rq->arena, str_z(token.jti));
+	out->token.text = token.text;
+	return hand_out(rq, out);
+}
+
 static enum err (*const issue_by_format[API_FORMAT_COUNT])(struct request *, struct issuing *) = {
 	[API_JWT] = issue_jwt,
 	[API_OPAQUE] = issue_opaque,
+	[API_SHARED] = issue_shared,
 };
 
 static enum err make_and_answer(struct request *rq, struct issue *issue, const struct login *login)

@@ -8,6 +8,7 @@
 
 #include "server/request/audit.h"
 #include "server/token/recorded.h"
+#include "server/token/shared.h"
 
 static enum err refuse(struct request *rq, const char *why)
 {
@@ -129,26 +130,34 @@ static enum err check_standing(struct request *rq, const struct jws *jws, struct
 	return refuse(rq, why);
 }
 
+/* RFC 7515 5.2 with a key of the set. */
+static enum err check_signature(struct request *rq, const struct jws *jws)
+{
+	const struct keyring_key *key = keyring_verifier(rq->snapshot->keys, jws->kid);
+	enum err e;
+
+	if (!key)
+		return refuse(rq, "unknown kid");
+	e = jws_verify(jws, key->public_key);
+	if (e == ERR_BAD_SIGNATURE || e == ERR_UNSUPPORTED)
+		return refuse(rq, "bad signature");
+	if (e) /* trouble of ours: "no" would be a guess (RFC 7662 2.2 knows none) */
+		return fail(rq, e, "the signature could not be checked");
+	return check_maker(rq, jws, key);
+}
+
 enum err token_verify(struct request *rq, struct str token, struct str aud, struct jwt *ret_jwt)
 {
-	const struct keyring_key *key;
 	struct jws jws;
 	enum err e;
 
 	e = jws_parse(rq->arena, token, &jws);
 	if (e == ERR_NOMEM)
 		return fail(rq, e, "no memory to read a token");
-	if (e)
-		return refuse(rq, "not a compact JWS of ours");
-	key = keyring_verifier(rq->snapshot->keys, jws.kid);
-	if (!key)
-		return refuse(rq, "unknown kid");
-	e = jws_verify(&jws, key->public_key);
-	if (e == ERR_BAD_SIGNATURE || e == ERR_UNSUPPORTED)
-		return refuse(rq, "bad signature");
-	if (e) /* trouble of ours: "no" would be a guess (RFC 7662 2.2 knows none) */
-		return fail(rq, e, "the signature could not be checked");
-	e = check_maker(rq, &jws, key);
+	if (e == ERR_UNSUPPORTED)
+		e = shared_check(rq, token, &jws);
+	else
+		e = e ? refuse(rq, "not a compact JWS of ours") : check_signature(rq, &jws);
 	if (!e)
 		e = check_claims(rq, &jws, aud, ret_jwt);
 	return e ? e : check_standing(rq, &jws, ret_jwt);

@@ -1,18 +1,22 @@
 /* Token formats other than the plain JWT, with the real binary: command line, token endpoint, introspection,
  * revocation, a restart in between. */
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { jwtVerify } from 'jose';
 import { Server } from './helpers.mjs';
 
 const vault = 'https://vault.example.com';
+const legacy = 'https://legacy.example.com';
 
-let server, shop;
+let server, shop, secret;
 
 before(async () => {
 	server = await Server.make();
 	server.json('api', 'create', vault, '--id', 'vault', '--format', 'opaque', '--scope', 'vault.read');
+	({ secret } = server.json('api', 'create', legacy, '--id', 'legacy', '--alg', 'HS256', '--scope', 'vault.read'));
 	shop = server.json('client', 'create', 'shop', '--grant', 'client_credentials', '--scope', 'vault.read',
-		'--audience', vault);
+		'--audience', vault, '--audience', legacy);
 });
 after(async () => server?.done());
 
@@ -48,3 +52,38 @@ test('the_format_is_shown_and_a_wrong_one_refused', async () => {
 	assert.equal(refused.status, 1);
 	assert.match(refused.stderr, /format/);
 });
+
+const verified = async (token, key) => {
+	const [header, payload, signature] = token.split('.');
+	assert.equal(createHmac('sha256', key).update(`${header}.${payload}`).digest('base64url'), signature);
+	return (await jwtVerify(token, new TextEncoder().encode(key),
+		{ issuer: server.issuer, audience: legacy, algorithms: ['HS256'], typ: 'at+jwt' })).protectedHeader;
+};
+
+test('a_library_verifies_hs256_with_the_secret_as_shown_over_a_rotation', async () => {
+	const first = await issue(legacy);
+	const { kid } = await verified(first, secret);
+	assert.equal((await ask(first)).active, true);
+	const rotated = server.json('api', 'secret', 'rotate', 'legacy');
+	assert.match(rotated.secret, /^chy_as_/);
+	const second = await issue(legacy);
+	assert.equal((await verified(second, rotated.secret)).kid, rotated.kid);
+	await assert.rejects(verified(second, secret));
+	await verified(first, secret);
+	await restart();
+	assert.equal((await ask(first)).active, true);
+	assert.equal((await ask(second)).active, true);
+	const { items } = server.json('api', 'secret', 'list', 'legacy');
+	assert.deepEqual(items.map((item) => [item.kid, item.signs]), [[kid, false], [rotated.kid, true]]);
+	assert.equal((await server.post('/oauth2/revoke', { token: first }, shop)).status, 200);
+	assert.deepEqual(await ask(first), { active: false });
+});
+
+test('a_secret_that_is_to_sign_later_signs_later', async () => {
+	const before = await verifiedKid();
+	const rotated = server.json('api', 'secret', 'rotate', 'legacy', '--after', '1h');
+	assert.equal(await verifiedKid(), before);
+	assert.notEqual(rotated.kid, before);
+});
+
+const verifiedKid = async () => JSON.parse(Buffer.from((await issue(legacy)).split('.')[0], 'base64url')).kid;

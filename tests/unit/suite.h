@@ -7,20 +7,28 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Runs a case that has its tests; the case's name is the suite's. */
-static inline int suite_run_case(const char *name, TCase *tests)
+/* Runs cases that have their tests. */
+static inline int suite_run_cases(const char *name, TCase *const *cases, size_t count)
 {
 	Suite *suite = suite_create(name);
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tests, 120); /* valgrind on a busy machine */
-	suite_add_tcase(suite, tests);
+	for (size_t i = 0; i < count; i++) {
+		tcase_set_timeout(cases[i], 120); /* valgrind on a busy machine */
+		suite_add_tcase(suite, cases[i]);
+	}
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Runs a case that has its tests; the case's name is the suite's. */
+static inline int suite_run_case(const char *name, TCase *tests)
+{
+	return suite_run_cases(name, &tests, 1);
 }
 
 static inline int suite_run(const char *name, const TTest *const *tests, size_t count)

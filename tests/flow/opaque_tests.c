@@ -1,90 +1,10 @@
-/* Tokens that are not plain JWTs: what each format is, and that all that ends a JWT ends them. */
-#include "oauth/form.h"
-#include "tests/helpers/flow.h"
-#include "tests/unit/suite.h"
-
+/* Opaque tokens: they say nothing, and all that ends a JWT ends them. */
 #include <stdio.h>
 
-#define ORDERS "https://orders.example"
-#define VAULT "https://vault.example"
-#define PASSWORD "correct horse battery staple"
-#define APIS "/admin/v1/apis"
+#include "oauth/machine.h"
+#include "tests/flow/format_tests.h"
 
-static struct flow flow, *const f = &flow;
-static const char *secret; /* of the client "shop" */
-
-static struct answer root(int status, enum method method, const char *target, const char *json)
-{
-	struct answer a = admin(f, method, target, json);
-
-	ck_assert_msg(a.status == status, "%s: %d %s", target, a.status, a.why);
-	return a;
-}
-
-static void up(void)
-{
-	flow_up(f);
-	flow_api(f, ORDERS, "orders", "read write");
-	root(201, METHOD_POST, APIS,
-	     "{\"uri\":\"" VAULT "\",\"slug\":\"vault\",\"scopes\":[\"read\"],"
-	     "\"format\":\"opaque\"}");
-	secret = flow_client(f, "shop", "read write", ORDERS " " VAULT);
-	flow_user(f, "u-alice", "alice", PASSWORD);
-}
-
-static void down(void)
-{
-	flow_down(f);
-}
-
-static const char *with(const char *form, const char *name, struct str value)
-{
-	struct buf b;
-	struct str text;
-
-	buf_init(&b, f->arena, 32768);
-	buf_fmt(&b, "%s%s%s=", form, *form ? "&" : "", name);
-	form_encode(&b, value);
-	ck_assert_int_eq(buf_end(&b, &text), ERR_OK);
-	return text.p;
-}
-
-static struct answer as_shop(const char *target, const char *form)
-{
-	return post(f, target, basic("shop", secret), form);
-}
-
-static struct answer machine(const char *audience)
-{
-	return as_shop("/oauth2/token",
-		       with("grant_type=client_credentials", "resource", str_z(audience)));
-}
-
-static struct str text_of(struct answer a)
-{
-	ck_assert_msg(a.status == 200, "%d %s", a.status, a.why);
-	return answer_str(&a, "access_token");
-}
-
-static struct answer login(const char *audience)
-{
-	const char *form = with("grant_type=password&username=alice", "password", STR(PASSWORD));
-
-	return as_shop("/oauth2/token", with(form, "resource", str_z(audience)));
-}
-
-static struct answer introspect(struct str token)
-{
-	return as_shop("/oauth2/introspect", with("", "token", token));
-}
-
-static bool is_active(struct str token)
-{
-	struct answer a = introspect(token);
-
-	ck_assert_int_eq(a.status, 200);
-	return answer_bool(&a, "active");
-}
+static struct flow *const f = &fmt.flow;
 
 /* ---- opaque ---- */
 
@@ -168,19 +88,6 @@ START_TEST(a_guessed_opaque_token_is_unknown)
 	ck_assert(!is_active(text));
 }
 END_TEST
-
-static bool file_holds(const char *path, struct str needle)
-{
-	FILE *in = fopen(path, "r");
-	char *bytes = malloc(16 << 20);
-	size_t n = in && bytes ? fread(bytes, 1, 16 << 20, in) : 0;
-	bool found = n && memmem(bytes, n, needle.p, needle.n);
-
-	free(bytes);
-	if (in)
-		fclose(in);
-	return found;
-}
 
 START_TEST(the_database_does_not_hold_an_opaque_token)
 {
@@ -335,9 +242,9 @@ START_TEST(an_api_changes_its_format_for_what_is_issued_from_then_on)
 }
 END_TEST
 
-int main(void)
+TCase *opaque_case(void)
 {
-	const TTest *const opaque[] = {
+	const TTest *const tests[] = {
 		an_opaque_token_says_nothing_and_introspection_all,
 		an_opaque_token_of_a_user_tells_of_the_login,
 		no_two_opaque_tokens_are_the_same,
@@ -352,11 +259,11 @@ int main(void)
 		what_is_not_a_plain_jwt_is_for_one_audience,
 		an_api_changes_its_format_for_what_is_issued_from_then_on,
 	};
-	TCase *all = tcase_create("formats");
+	TCase *all = tcase_create("opaque");
 
-	tcase_add_checked_fixture(all, up, down);
-	for (size_t i = 0; i < COUNT(opaque); i++)
-		tcase_add_test(all, opaque[i]);
+	tcase_add_checked_fixture(all, formats_up, formats_down);
+	for (size_t i = 0; i < COUNT(tests); i++)
+		tcase_add_test(all, tests[i]);
 	tcase_add_loop_test(all, a_recorded_token_ends_as_a_jwt_does, 0, ENDS);
-	return suite_run_case("formats", all);
+	return all;
 }
