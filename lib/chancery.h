@@ -102,8 +102,8 @@ CHANCERY_API int chancery_fetch_curl(void *arg, const struct chancery_request *r
 
 /* ---- a verifier ---- */
 
-/* Bits of `algorithms` (RFC 7518 3.1). */
-enum { CHANCERY_ES256 = 1, CHANCERY_RS256 = 2 };
+/* Bits of `algorithms` (RFC 7518 3.1). CHANCERY_HS256 stands alone: see `secret`. */
+enum { CHANCERY_ES256 = 1, CHANCERY_RS256 = 2, CHANCERY_HS256 = 4 };
 
 /* Proof of possession (RFC 7800, RFC 8705 3, RFC 9449 6.1): non-zero only if the sender of this
  * request has proved to hold what `cnf` names. `request` is what chancery_verify() was given; `cnf`
@@ -126,7 +126,7 @@ struct chancery_options {
 	 * `cooldown` for kids that are not in it. While the issuer is away, or sends what is no
 	 * key set, the set at hand is kept, up to keys_max_staleness after the issuer last
 	 * confirmed it. */
-	chancery_fetch fetch; /* NULL: there is `jwks` and nothing else */
+	chancery_fetch fetch; /* NULL: there is `jwks`, or a secret, and nothing else */
 	void *fetch_arg;
 	const char *jwks_url;	/* NULL: <issuer>/.well-known/jwks.json */
 	const char *jwks;	/* text of a set to begin with; NULL: none */
@@ -150,6 +150,15 @@ struct chancery_options {
 	 * encrypted with RSA-OAEP-256 or ECDH-ES and A256GCM, and are opened before all else. What
 	 * is not encrypted is refused. NULL: tokens come as they are signed. */
 	const char *private_key;
+
+	/* For CHANCERY_HS256, which takes no public keys beside it: the secret that the issuer gave
+	 * to this audience alone, 32 bytes or more (RFC 7518 3.2), and for the time in which it is
+	 * changed the one before. Copied. `aud` must be this audience and no other, and `kid` is
+	 * not looked at; without a feed, nothing is fetched. */
+	const void *secret;
+	size_t secret_len;
+	const void *former_secret; /* NULL: none */
+	size_t former_secret_len;
 
 	/* Non-zero: chancery_verify() never fetches; chancery_tend(), on a thread that may block,
 	 * must be called often. For event loops. */

@@ -51,6 +51,8 @@ const char *chancery_verdict_text(enum chancery_verdict verdict)
 
 static enum chancery_verdict of_parsing(enum err e)
 {
+	if (!e)
+		return CHANCERY_OK;
 	if (e == ERR_SYNTAX || e == ERR_LIMIT)
 		return CHANCERY_MALFORMED;
 	if (e == ERR_BAD_SIGNATURE)
@@ -80,6 +82,8 @@ static enum chancery_verdict check_form(struct trial *t, struct str token)
 	 */
 	if (!e && t->v->private_key)
 		e = jwe_open(t->arena, token, t->v->private_key, &token);
+	if (!e && verifier_is_shared(t->v))
+		return of_parsing(jws_parse_shared(t->arena, token, &t->jws));
 	if (!e)
 		e = jws_parse(t->arena, token, &t->jws);
 	if (e)
@@ -125,6 +129,8 @@ static enum chancery_verdict check_signature(const struct trial *t)
 	enum chancery_verdict verdict;
 	enum asked asked;
 
+	if (verifier_is_shared(t->v))
+		return verifier_shares(t->v, &t->jws) ? CHANCERY_OK : CHANCERY_BAD_SIGNATURE;
 	if (t->jws.kid.n == 0)
 		return CHANCERY_UNKNOWN_KEY;
 	verdict = verify_now(t);
@@ -170,7 +176,12 @@ static enum chancery_verdict check_claims(struct trial *t)
 		.ids_optional = !t->v->has_feed,
 	};
 
-	return of_claims(jwt_check(&t->jws, &expect, &t->jwt));
+	enum chancery_verdict verdict = of_claims(jwt_check(&t->jws, &expect, &t->jwt));
+
+	/* whoever shares the secret can make tokens with it: it is good for them and nobody else */
+	if (!verdict && verifier_is_shared(t->v) && t->jwt.aud_count != 1)
+		return CHANCERY_WRONG_AUDIENCE;
+	return verdict;
 }
 
 static enum chancery_verdict prove(const struct trial *t, const struct json *cnf)

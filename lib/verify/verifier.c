@@ -7,10 +7,11 @@
 #include <stdlib.h>
 
 #include "base/secret.h"
+#include "jose/hs256.h"
 #include "verify/key_set.h"
 
 enum {
-	ALGORITHMS_ALL = CHANCERY_ES256 | CHANCERY_RS256,
+	ALGORITHMS_PUBLIC = CHANCERY_ES256 | CHANCERY_RS256,
 	COOLDOWN_MIN = 5,
 	COOLDOWN_MAX = 3600,
 	COOLDOWN_DEFAULT = 30,
@@ -44,16 +45,32 @@ static const char *check_parties(const struct chancery_options *o)
 		return "the issuer is missing";
 	if (!o->audience || !*o->audience)
 		return "the audience is missing";
-	if (o->algorithms == 0 || (o->algorithms & ~(unsigned)ALGORITHMS_ALL))
-		return "algorithms must be one or more of CHANCERY_ES256 and CHANCERY_RS256";
+	if (o->algorithms != CHANCERY_HS256 &&
+	    (o->algorithms == 0 || (o->algorithms & ~(unsigned)ALGORITHMS_PUBLIC)))
+		return "algorithms must be CHANCERY_ES256, CHANCERY_RS256 or both, or "
+		       "CHANCERY_HS256";
 	if (o->skew < 0 || o->skew > JWT_SKEW_MAX)
 		return "skew must be 0 to 60 seconds";
 	return NULL;
 }
 
+/* A verifier that knew both kinds could be shown one in the place of the other (RFC 8725 3.1). */
+static const char *check_secrets(const struct chancery_options *o)
+{
+	if (o->algorithms != CHANCERY_HS256)
+		return o->secret || o->former_secret ? "a secret is for CHANCERY_HS256 alone"
+						     : NULL;
+	if (!o->secret || o->secret_len < HS256_SECRET_MIN ||
+	    (o->former_secret && o->former_secret_len < HS256_SECRET_MIN))
+		return "secret must be 32 bytes or more";
+	if (o->jwks || o->jwks_url || o->private_key || (o->fetch && !o->feed))
+		return "CHANCERY_HS256 takes no key but its secret";
+	return NULL;
+}
+
 static const char *check_keys(const struct chancery_options *o)
 {
-	if (!o->fetch && !o->jwks)
+	if (!o->fetch && !o->jwks && !o->secret)
 		return "the keys are missing: fetch, or jwks";
 	if (!in_range(o->cooldown, COOLDOWN_MIN, COOLDOWN_MAX))
 		return "cooldown must be 5 to 3600 seconds";
@@ -91,6 +108,8 @@ static const char *take_options(const struct chancery_options *given,
 		return "size must be sizeof(struct chancery_options)";
 	*ret_options = *given;
 	wrong = check_parties(given);
+	if (!wrong)
+		wrong = check_secrets(given);
 	if (!wrong)
 		wrong = check_keys(given);
 	return wrong ? wrong : check_feed(given);
@@ -154,6 +173,48 @@ static void set_options(struct chancery *v, const struct chancery_options *o)
 	v->terms = (struct feed_terms){ v->issuer, v->skew, &v->feed_keys };
 }
 
+static bool copy_secret(const void *from, size_t n, struct shared_secret *ret_secret)
+{
+	if (!from)
+		return true;
+	ret_secret->p = malloc(n);
+	if (!ret_secret->p)
+		return false;
+	memcpy(ret_secret->p, from, n);
+	ret_secret->n = n;
+	return true;
+}
+
+static void free_secrets(struct chancery *v)
+{
+	for (size_t i = 0; i < 2; i++) {
+		if (v->secrets[i].p)
+			wipe(v->secrets[i].p, v->secrets[i].n);
+		free(v->secrets[i].p);
+	}
+}
+
+static bool set_secrets(struct chancery *v, const struct chancery_options *o)
+{
+	return copy_secret(o->secret, o->secret_len, &v->secrets[0]) &&
+	       copy_secret(o->former_secret, o->former_secret_len, &v->secrets[1]);
+}
+
+bool verifier_shares(const struct chancery *v, const struct jws *jws)
+{
+	unsigned char mac[HS256_LEN];
+	bool fits = false;
+
+	if (jws->signature_len != sizeof(mac))
+		return false;
+	for (size_t i = 0; i < 2 && v->secrets[i].n; i++) {
+		hs256(str_n(v->secrets[i].p, v->secrets[i].n), jws->signing_input, mac);
+		fits |= bytes_equal_ct(mac, jws->signature, sizeof(mac));
+	}
+	wipe(mac, sizeof(mac));
+	return fits;
+}
+
 static bool is_whole(const struct chancery *v)
 {
 	return v->issuer && v->audience && v->keys.url &&
@@ -200,6 +261,10 @@ const char *chancery_new(const struct chancery_options *options, struct chancery
 	source_init(&v->source);
 	set_options(v, &o);
 	set_documents(v, &o);
+	if (!set_secrets(v, &o)) {
+		chancery_free(v);
+		return no_memory;
+	}
 	wrong = is_whole(v) ? begin_keys(v, o.jwks) : "no memory, or a URL of more than 1700 bytes";
 	if (!wrong)
 		wrong = load_private_key(v, o.private_key);
@@ -219,6 +284,7 @@ void chancery_free(struct chancery *v)
 	document_done(&v->feed_keys);
 	document_done(&v->feed);
 	source_done(&v->source);
+	free_secrets(v);
 	jwe_key_free(v->private_key);
 	free(v->issuer);
 	free(v->audience);
@@ -280,7 +346,7 @@ int64_t chancery_tend(struct chancery *v)
 	int64_t in, next = INT64_MAX;
 	struct document *const all[] = { &v->keys, &v->feed_keys, &v->feed };
 
-	for (size_t i = 0; i < (v->has_feed ? 3 : 1); i++) {
+	for (size_t i = verifier_is_shared(v) ? 1 : 0; i < (v->has_feed ? 3 : 1); i++) {
 		(void)document_refresh(all[i], now);
 		in = document_due_in(all[i], now);
 		next = in < next ? in : next;

@@ -8,6 +8,12 @@
 #include "verify/document.h"
 #include "verify/feed.h"
 
+/* Of the heap, wiped. */
+struct shared_secret {
+	char *p;
+	size_t n;
+};
+
 struct chancery {
 	struct source source;
 	struct document keys;
@@ -21,7 +27,8 @@ struct chancery {
 	bool has_feed;
 	int64_t feed_max_staleness;
 	bool deferred;
-	struct jwe_key *private_key; /* NULL: tokens are not encrypted */
+	struct shared_secret secrets[2]; /* HS256; the first has n 0: public keys */
+	struct jwe_key *private_key;	 /* NULL: tokens are not encrypted */
 	chancery_proof proof;
 	int64_t (*now)(void *arg);
 	void *now_arg;
@@ -33,6 +40,8 @@ struct chancery_claims {
 	char text[]; /* the payload, and a NUL */
 };
 
+/* Is the token signed with one of the verifier's secrets? */
+bool verifier_shares(const struct chancery *v, const struct jws *jws);
 /* The set to judge by, or NULL when there is none that is fresh enough. Fetches unless deferred.
  * shared_unref. */
 struct shared *verifier_keys(struct chancery *v, struct moment now);
@@ -41,6 +50,11 @@ struct shared *verifier_feed(struct chancery *v, struct moment now);
 /* A key was not found. ASKED_DONE: it is worth looking again; ASKED_BUSY: the issuer is being
  * asked, or will be by chancery_tend(); ASKED_NOTHING: it was asked not long ago. */
 enum asked verifier_missed(struct chancery *v, struct moment now);
+
+static inline bool verifier_is_shared(const struct chancery *v)
+{
+	return v->secrets[0].n > 0;
+}
 
 static inline struct moment verifier_now(const struct chancery *v)
 {
