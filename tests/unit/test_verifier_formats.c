@@ -158,7 +158,7 @@ START_TEST(rfc7519_5_2_a_nested_token_is_opened_and_then_judged)
 	outer = sealed(good);
 	ck_assert_int_eq(fake_judge(v, outer), CHANCERY_OK);
 	bent = strdup(outer);
-	bent[strlen(bent) - 3] ^= 1;
+	bent[strlen(bent) - 3] = bent[strlen(bent) - 3] == 'A' ? 'B' : 'A';
 	ck_assert_int_eq(fake_judge(v, bent), CHANCERY_UNREADABLE);
 	free(bent);
 	bent = sealed(stranger);
