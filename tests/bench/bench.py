@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Figures of the real binary, measured from outside: /proc, wrk, and the floor program in the same run.
 
-    bench.py figures|all --product BINARY --floor BINARY [--seconds N] [--rounds N]
+    bench.py figures|gateways|all --product BINARY --floor BINARY [--seconds N] [--rounds N]
 
 CPU a request is utime + stime of the whole process tree over the requests answered, the median of the
 rounds; floor and server take turns, so that both meet the same neighbours on a shared machine. The
@@ -126,6 +126,24 @@ class Server:
                                          {"Authorization": "Basic " + auth})
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
+
+
+class Sidecar:
+    """`chancery gateway` for one audience of a server, on the server's core."""
+
+    def __init__(self, binary, issuer, audience):
+        self.port = free_port()
+        self.issuer = f"http://127.0.0.1:{self.port}"
+        begun = time.monotonic()
+        self.process = subprocess.Popen(
+            ["taskset", "-c", "0", binary, "gateway", "--issuer", issuer, "--listen",
+             f"127.0.0.1:{self.port}", "--audience", audience, "--set", "server.workers=1", "--set",
+             "log.access=off"], stderr=subprocess.DEVNULL)
+        first_answer(self.port, "/readyz", begun)
+
+    def done(self):
+        self.process.terminate()
+        self.process.wait(20)
 
 
 class Floor:
@@ -260,6 +278,35 @@ def tokens(options, server, clients):
         print(f"  {alg} above the floor: {ours - low:.1f} us, {ours / low:.2f} times", flush=True)
 
 
+FRESH_TOKENS = 12000  # far more than a sidecar remembers, so that none is met again in time
+
+
+def gateways(options):
+    """A token that a sidecar meets again, and tokens that it has to verify each time."""
+    server = Server(options.product)
+    try:
+        server.start("--set", "log.access=off")
+        clients = prepare(server)
+        print(f"sidecar on one core, {options.rounds} rounds of {options.seconds} s:")
+        for alg, client in clients.items():
+            audience = f"{API}/{alg.lower()}"
+            sidecar = Sidecar(options.product, server.issuer, audience)
+            try:
+                for name, count in (("repeated", 1), ("verified each time", FRESH_TOKENS)):
+                    with tempfile.NamedTemporaryFile("w") as file:
+                        for _ in range(count):
+                            file.write(server.post("/oauth2/token", basic(client),
+                                                   grant_type="client_credentials")["access_token"] + "\n")
+                        file.flush()
+                        show(f"gateway {alg}, {name}",
+                             [load(sidecar, "gateway", options.seconds, BENCH_TOKENS=file.name,
+                                   BENCH_AUDIENCE=audience) for _ in range(options.rounds)])
+            finally:
+                sidecar.done()
+    finally:
+        server.done()
+
+
 def others(options):
     server = Server(options.product)
     try:
@@ -300,13 +347,16 @@ def others(options):
 
 def main():
     parser = argparse.ArgumentParser(description="see the head of this file")
-    parser.add_argument("what", choices=["figures", "all"])
+    parser.add_argument("what", choices=["figures", "gateways", "all"])
     parser.add_argument("--product", required=True)
     parser.add_argument("--floor", required=True)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    figures(options)
+    if options.what != "gateways":
+        figures(options)
+    if options.what != "figures":
+        gateways(options)
     if options.what == "all":
         others(options)
 

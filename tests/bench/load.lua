@@ -1,5 +1,6 @@
 -- Requests for wrk. Which ones: the environment's BENCH_KIND; what they need: BENCH_AUTH (Basic
--- credentials), BENCH_TOKEN, BENCH_TOKENS (a file of refresh tokens, one a line).
+-- credentials), BENCH_TOKEN, BENCH_TOKENS (a file of tokens, one a line),
+-- BENCH_AUDIENCE.
 local kind = os.getenv("BENCH_KIND")
 local form = { ["Content-Type"] = "application/x-www-form-urlencoded" }
 local queue, first, last = {}, 1, 0
@@ -9,7 +10,7 @@ if os.getenv("BENCH_AUTH") then
 end
 
 function init()
-	if kind == "refresh" then
+	if kind == "refresh" or kind == "gateway" then
 		for line in io.lines(os.getenv("BENCH_TOKENS")) do
 			last = last + 1
 			queue[last] = line
@@ -23,6 +24,15 @@ local function refresh()
 	queue[first] = nil
 	first = first + 1
 	return wrk.format("POST", "/oauth2/token", form, "grant_type=refresh_token&refresh_token=" .. token)
+end
+
+-- Each of the tokens in its turn; one alone is the same question again and again.
+local texts = {}
+local function gateway()
+	first = first % last + 1
+	texts[first] = texts[first] or wrk.format("GET", "/gateway/verify?audience=" .. os.getenv("BENCH_AUDIENCE"),
+		{ ["Authorization"] = "Bearer " .. queue[first] })
+	return texts[first]
 end
 
 local fixed = {
@@ -47,6 +57,8 @@ if kind == "refresh" then
 		last = last + 1
 		queue[last] = body:match('"refresh_token" *: *"([^"]*)"')
 	end
+elseif kind == "gateway" then
+	request = gateway
 else
 	local text
 	function request()
