@@ -11,6 +11,7 @@ enum {
 	REFRESH_MIN = 60,
 	REFRESH_MAX = 86400,
 	REFRESH_DEFAULT = 900, /* the issuer's own keys.jwks_max_age */
+	LATE_MAX = 60,	       /* a thread's look at the clock, when it comes to act on it */
 };
 
 void shared_init(struct shared *value, void (*free)(struct shared *value))
@@ -202,15 +203,21 @@ static void ask(struct document *d, struct moment now, struct errand *e)
 
 /* ---- when ---- */
 
-/* Also when a caller's clock went back: what was to be in an hour must not be in a year. */
+/* When a caller's clock went back, what was to be in an hour must not be in a year. A thread that
+ * was kept waiting since it looked at the clock is no such case. */
+static bool went_back(const struct document *d, struct moment now)
+{
+	return now.steady < d->asked_at - LATE_MAX;
+}
+
 static bool is_due(const struct document *d, struct moment now)
 {
-	return !d->asked || now.steady >= d->due_at || now.steady < d->asked_at;
+	return !d->asked || now.steady >= d->due_at || went_back(d, now);
 }
 
 static bool is_cool(const struct document *d, struct moment now)
 {
-	return !d->asked || now.steady - d->asked_at >= d->cooldown || now.steady < d->asked_at;
+	return !d->asked || now.steady - d->asked_at >= d->cooldown || went_back(d, now);
 }
 
 static enum asked ask_if(struct document *d, struct moment now,

@@ -57,6 +57,7 @@ static const char *target_of(const struct route *row)
 		{ USERS "/{id}/password", USERS "/u-ann/password" },
 		{ USERS "/{id}/unlock", USERS "/u-ann/unlock" },
 		{ APIS "/{slug}", APIS "/orders" },
+		{ APIS "/{slug}/secrets", APIS "/orders/secrets" },
 		{ KEYS "/{kid}", KEYS "/0" },
 		{ KEYS "/{kid}/revoke", KEYS "/0/revoke" },
 	};
