@@ -39,6 +39,7 @@ enum {
 	AUDIENCES_MAX = 16, /* RFC 8707 resources of one request or client */
 	ROLES_MAX = 32,
 	SECRETS_PER_CLIENT_MAX = 8, /* each may cost a comparison per request */
+	ENCRYPTION_KEY_MAX = 2048,  /* RSA-4096 as a JWK is 800 bytes */
 	SECRETS_PER_API_MAX = 8,    /* one signs; the others wait for their last token to expire */
 	CLAIMS_MAX = 16,
 	CLAIMS_SIZE_MAX = 2048, /* custom claims must not crowd out JWT_SIZE_MAX */

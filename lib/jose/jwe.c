@@ -6,6 +6,7 @@
  * out is to be verified like every other token. */
 #include "jose/jwe.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include <openssl/err.h>
@@ -18,7 +19,9 @@
 #include "jose/b64.h"
 #include "jose/public_key.h"
 
-enum { POINT_LEN = 1 + 2 * P256_COORDINATE_LEN, PARTY_MAX = 64, SEGMENTS = 5 };
+enum { POINT_LEN = JWE_POINT_LEN, PARTY_MAX = 64, SEGMENTS = 5 };
+
+static_assert((int)JWE_POINT_LEN == 1 + 2 * (int)P256_COORDINATE_LEN, "04 || x || y");
 
 struct jwe_key {
 	EVP_PKEY *pkey;
@@ -79,6 +82,29 @@ enum err jwe_key_from_pem(struct str pem, struct jwe_key **ret_key)
 	if (!e)
 		*ret_key = TAKE(key);
 	return e;
+}
+
+enum err jwe_key_ephemeral(struct jwe_key **ret_key, unsigned char ret_point[JWE_POINT_LEN])
+{
+	AUTO(jwe_key, key) = calloc(1, sizeof(*key));
+	struct public_key numbers;
+	enum err e;
+
+	if (!key)
+		return ERR_NOMEM;
+	ERR_clear_error();
+	key->pkey = EVP_EC_gen("P-256");
+	if (!key->pkey)
+		return openssl_error(ERR_CRYPTO);
+	key->alg = alg_of(ALG_ES256);
+	e = public_key_of(key->pkey, &numbers);
+	if (e)
+		return e;
+	ret_point[0] = POINT_CONVERSION_UNCOMPRESSED;
+	memcpy(ret_point + 1, numbers.first.b, P256_COORDINATE_LEN);
+	memcpy(ret_point + 1 + P256_COORDINATE_LEN, numbers.second.b, P256_COORDINATE_LEN);
+	*ret_key = TAKE(key);
+	return ERR_OK;
 }
 
 void jwe_key_free(struct jwe_key *key)

@@ -1,5 +1,6 @@
 /* Compact JWE (RFC 7516 7.1), opened with the reader's private key: RSA-OAEP-256 or ECDH-ES on
- * P-256, content A256GCM, a signed token within (RFC 7519 5.2). Nothing is encrypted here. */
+ * P-256, content A256GCM, a signed token within (RFC 7519 5.2). What
+ * encrypts is in jwe_encrypt.h. */
 #ifndef CHANCERY_JOSE_JWE_H
 #define CHANCERY_JOSE_JWE_H
 
@@ -11,6 +12,7 @@ enum {
 	JWE_KEY_LEN = 32, /* of A256GCM's content encryption key (RFC 7518 5.3) */
 	JWE_IV_LEN = 12,
 	JWE_TAG_LEN = 16,
+	JWE_POINT_LEN = 65, /* of P-256, 04 || x || y */
 };
 
 /* A private key, and with it the one `alg` that it takes. Immutable, shared between threads. */
@@ -19,6 +21,10 @@ struct jwe_key;
 /* PEM "PRIVATE KEY" (PKCS #8, not encrypted): RSA of RSA_BITS_MIN to RSA_BITS_MAX bits, or P-256.
  * ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT, ERR_NOMEM. */
 MUST_CHECK enum err jwe_key_from_pem(struct str pem, struct jwe_key **ret_key);
+/* A fresh key pair on P-256, for one agreement; ret_point is its public half. ERR_CRYPTO,
+ * ERR_NOMEM. */
+MUST_CHECK enum err jwe_key_ephemeral(struct jwe_key **ret_key,
+				      unsigned char ret_point[JWE_POINT_LEN]);
 void jwe_key_free(struct jwe_key *key);
 AUTO_DEFINE(jwe_key)
 

@@ -4,6 +4,17 @@
 
 #include "server/admin/admin_act.h"
 
+/* The members of an api that say what its tokens look like. */
+struct api_format_body {
+	struct str alg, format;
+	const struct json *encryption_key; /* an object */
+};
+/* Judges them together; sets format, alg and encryption_key of the api. */
+MUST_CHECK enum err api_format_read(const struct config *config, struct arena *a,
+				    const struct api_format_body *in, struct api *api,
+				    struct admin_fault *fault);
+void api_format_write(struct jsonw *w, const struct api *api);
+
 /* A secret that the signer has made, on its way to the store and to the one answer that shows it.
  */
 struct new_api_secret {

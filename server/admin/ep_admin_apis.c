@@ -19,7 +19,7 @@ enum { API_OBJECT_MAX = 32 << 10, CREATE_ONLY_ROWS = 2 };
 struct api_body {
 	struct str uri, slug;
 	struct str name, alg, format;
-	const struct json *scopes, *claims;
+	const struct json *scopes, *claims, *encryption_key;
 	int64_t access_ttl;
 	bool disabled;
 };
@@ -40,6 +40,7 @@ static const struct json_field api_rows[] = {
 	FIELD(scopes, JSON_ARRAY),
 	FIELD(alg, JSON_STRING),
 	FIELD(format, JSON_STRING),
+	FIELD(encryption_key, JSON_OBJECT),
 	FIELD(access_ttl, JSON_INT),
 	FIELD(claims, JSON_ARRAY),
 	FIELD(disabled, JSON_BOOL),
@@ -97,29 +98,6 @@ static enum err api_read(struct arena *a, const struct json *object,
 	return admin_fields(a, object, shape, ret_body, &seen, fault);
 }
 
-/* HS256 is no algorithm of keys.algs: there is no key of the server's own behind it. */
-static bool asks_shared(const struct api_body *in)
-{
-	return str_equal_z(in->alg, "HS256");
-}
-
-static enum err read_format(const struct config *config, const struct api_body *in, struct api *api,
-			    struct admin_fault *fault)
-{
-	const bool opaque = str_equal_z(in->format, "opaque");
-
-	api->format = opaque ? API_OPAQUE : API_JWT;
-	api->alg = ALG_UNKNOWN;
-	if (in->format.p && !opaque && !str_equal_z(in->format, "jwt"))
-		return admin_unprocessable(fault, "/format", "must be jwt or opaque");
-	if (opaque && in->alg.p)
-		return admin_unprocessable(fault, "/alg", "an opaque token is not signed");
-	if (!asks_shared(in))
-		return admin_check_alg(config, in->alg, &api->alg, fault);
-	api->format = API_SHARED;
-	return ERR_OK;
-}
-
 static enum err read_values(const struct config *config, struct arena *a, const struct api_body *in,
 			    struct api *api, struct admin_fault *fault)
 {
@@ -128,7 +106,10 @@ static enum err read_values(const struct config *config, struct arena *a, const 
 	if (!e)
 		e = read_lists(a, in, api, fault);
 	if (!e)
-		e = read_format(config, in, api, fault);
+		e = api_format_read(
+			config, a,
+			&(struct api_format_body){ in->alg, in->format, in->encryption_key }, api,
+			fault);
 	api->access_ttl = 0;
 	if (!e && in->access_ttl != ADMIN_INT_ABSENT)
 		e = admin_check_ttl(in->access_ttl, &api->access_ttl, fault);
@@ -178,11 +159,7 @@ static void write_mutable(struct jsonw *w, const struct api *api)
 {
 	jsonw_member(w, "name", api->name);
 	admin_write_list(w, "scopes", api->scope);
-	if (api->format == API_SHARED)
-		jsonw_member_z(w, "alg", "HS256");
-	else
-		admin_write_alg(w, "alg", api->alg);
-	jsonw_member_z(w, "format", api->format == API_OPAQUE ? "opaque" : "jwt");
+	api_format_write(w, api);
 	admin_write_ttl(w, "access_ttl", api->access_ttl);
 	admin_write_list(w, "claims", api->claims);
 	jsonw_member_bool(w, "disabled", api->disabled);
@@ -434,9 +411,14 @@ static enum err patched(struct api_act *act, const struct api *before, struct ap
 	struct admin_fault *fault = &act->act.fault;
 	AUTO(json, merged) = NULL;
 	struct api_body in;
+	struct api base = *before;
 	struct str document;
-	enum err e = api_document(rq->arena, before, &document);
+	enum err e;
 
+	/* a key is one thing: halves of two must not be merged into a third */
+	if (json_get(rq->json, "encryption_key"))
+		base.encryption_key = STR("");
+	e = api_document(rq->arena, &base, &document);
 	if (!e)
 		e = admin_patch(rq->arena, document, rq->json, &api_patch_shape, &merged, fault);
 	if (!e)

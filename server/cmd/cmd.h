@@ -39,6 +39,7 @@ enum body_kind {
 	BODY_TRUE,    /* a switch */
 	BODY_FALSE,
 	BODY_SECONDS, /* a duration; "default" gives null */
+	BODY_KEY,     /* a file, PEM or JWK: a public key to encrypt to, as a JWK */
 	BODY_CLAIMS,  /* NAME=JSON, every occurrence a member of an object */
 	BODY_ADD,     /* edits the list or words that are there */
 	BODY_REMOVE,

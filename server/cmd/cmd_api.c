@@ -160,8 +160,11 @@ static const struct cmd_option api_settings[] = {
 	  "ES256, RS256 or, with a secret of its own, HS256; default: the client's or the "
 	  "server's",
 	  BODY_OR_NULL, "alg" },
-	{ "format", "FORMAT", "jwt, or opaque: readable by introspection only", BODY_STRING,
+	{ "format", "FORMAT",
+	  "jwt; opaque: readable by introspection only; jwe: encrypted to the api", BODY_STRING,
 	  "format" },
+	{ "encryption-key", "FILE", "the api's public key, for the format jwe: PEM or JWK",
+	  BODY_KEY, "encryption_key" },
 	{ "access-ttl", "DURATION", "lifetime of its access tokens; default: the server's",
 	  BODY_SECONDS, "access_ttl" },
 	{ "claims", "NAME", "a custom claim that its tokens carry", BODY_LIST, "claims", true },
@@ -198,6 +201,9 @@ static const struct cmd_row rows[] = {
 		  "chancery api create https://old.example.com --id old --alg RS256",
 		  "which verifies with a secret of its own, shown once",
 		  "chancery api create https://legacy.example.com --id legacy --alg HS256",
+		  "whose tokens only it can read",
+		  "chancery api create https://payroll.example.com --format jwe --encryption-key "
+		  "payroll.pub.pem",
 		  "whose tokens say nothing to those who carry them",
 		  "chancery api create https://vault.example.com --format opaque") },
 	{ .words = "api list",

@@ -1,5 +1,8 @@
 /* A request body out of the options given: what an option becomes stands in its row. */
 #include "server/cmd/cmd_admin.h"
+#include "server/cmd/cmd_input.h"
+
+#include "jose/jwe_encrypt.h"
 
 enum { CLAIM_VALUE_MAX = 2048 };
 
@@ -72,6 +75,36 @@ static int write_seconds(struct cmd *c, const struct cmd_given *given, struct js
 		return cmd_usage(c, "--%s %s: must be a duration like 90s, 15m, 2h or 30d",
 				 given->option->name, given->value);
 	jsonw_int(w, seconds);
+	return CMD_OK;
+}
+
+static enum err read_encryption_key(struct str text, struct jwe_recipient **ret_key)
+{
+	AUTO(json, object) = NULL;
+	enum err e;
+
+	if (!str_starts(text, STR("{")))
+		return jwe_recipient_from_pem(text, ret_key);
+	e = json_parse(text, JWKS_SIZE_MAX, &object);
+	return e ? e : jwe_recipient_from_json(object, ret_key);
+}
+
+/* Read here, so that a private key in the wrong file never leaves this machine. */
+static int write_encryption_key(struct cmd *c, const struct cmd_given *given, struct jsonw *w)
+{
+	AUTO(jwe_recipient, key) = NULL;
+	struct str text;
+	int status = input_file(c, given->value, JWKS_SIZE_MAX, &text);
+
+	if (status)
+		return status;
+	if (read_encryption_key(str_trim(text), &key))
+		return cmd_usage(
+			c,
+			"--%s %s: must be a public key to encrypt to, as PEM or JWK: P-256, "
+			"or RSA of 2048 to 4096 bits",
+			given->option->name, given->value);
+	jwe_recipient_export(key, w);
 	return CMD_OK;
 }
 
@@ -226,6 +259,8 @@ static int write_value(struct cmd *c, const struct json *now, const struct cmd_g
 		return CMD_OK;
 	case BODY_SECONDS:
 		return write_seconds(c, given, w);
+	case BODY_KEY:
+		return write_encryption_key(c, given, w);
 	case BODY_CLAIMS:
 		return write_claims(c, member, w);
 	case BODY_ADD:

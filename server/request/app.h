@@ -31,6 +31,7 @@ struct api_set {
 	struct arena *arena;
 	struct api *apis;
 	size_t count;
+	struct jwe_recipient **recipients; /* one for each api, owned; NULL where it has none */
 };
 /* NULL if there is none. Disabled ones are found: look at ->disabled. */
 const struct api *api_find(const struct api_set *set, struct str uri);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "jose/jwe_encrypt.h"
 #include "server/request/app.h"
 #include "server/request/metadata.h"
 #include "server/store/store.h"
@@ -66,6 +67,34 @@ static void attach_secrets(struct api_set *set, const struct api_secret *secrets
 	}
 }
 
+/* Kept beside the api, so that no token waits for a key to be read. */
+static enum err read_recipient(struct api *api, struct jwe_recipient **ret_recipient)
+{
+	AUTO(json, object) = NULL;
+	enum err e = json_parse(api->encryption_key, ENCRYPTION_KEY_MAX, &object);
+
+	return e ? e : jwe_recipient_from_json(object, ret_recipient);
+}
+
+static enum err attach_recipients(struct snapshot *s)
+{
+	struct api_set *set = &s->apis;
+
+	set->recipients = arena_array(s->arena, set->count, sizeof(struct jwe_recipient *));
+	if (!set->recipients)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < set->count; i++) {
+		enum err e = ERR_OK;
+
+		if (set->apis[i].format == API_JWE)
+			e = read_recipient(&set->apis[i], &set->recipients[i]);
+		if (e)
+			return e;
+		set->apis[i].recipient = set->recipients[i];
+	}
+	return ERR_OK;
+}
+
 /* What the database holds and the built-in api of this server, sorted. */
 static enum err load_apis(struct snapshot *s, struct db *db)
 {
@@ -88,7 +117,7 @@ static enum err load_apis(struct snapshot *s, struct db *db)
 		return e;
 	qsort(s->apis.apis, s->apis.count, sizeof(*rows), by_uri);
 	attach_secrets(&s->apis, secrets, secret_count);
-	return ERR_OK;
+	return attach_recipients(s);
 }
 
 static enum err write_metadata(struct snapshot *s)
@@ -116,6 +145,8 @@ void snapshot_unref(struct snapshot *s)
 	if (s->keys)
 		keyring_view_unref(s->keys);
 	config_unref(s->config);
+	for (size_t i = 0; s->apis.recipients && i < s->apis.count; i++)
+		jwe_recipient_free(s->apis.recipients[i]);
 	arena_free(s->arena);
 	free(s);
 }

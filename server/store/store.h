@@ -61,6 +61,7 @@ enum api_format {
 	API_JWT = 0, /* signed, RFC 9068 */
 	API_OPAQUE,  /* a random text; what it stands for is recorded */
 	API_SHARED,  /* a JWT signed with a secret that the api shares (HS256) */
+	API_JWE,     /* a signed JWT, encrypted to the api's public key; and recorded */
 	API_FORMAT_COUNT,
 };
 
@@ -77,7 +78,9 @@ struct api {
 	struct str scope; /* "" : does not declare scopes */
 	enum alg alg;
 	enum api_format format;
-	const struct api_secret *secrets; /* not stored here; in order of sign_from */
+	struct str encryption_key;	       /* of API_JWE: a public JWK, else "" */
+	const struct jwe_recipient *recipient; /* not stored; that key */
+	const struct api_secret *secrets;      /* not stored here; in order of sign_from */
 	size_t secret_count;
 	int64_t access_ttl;
 	struct str claims; /* names of custom claims its tokens carry, space separated */

@@ -9,6 +9,7 @@ static const char *const format_names[API_FORMAT_COUNT] = {
 	[API_JWT] = "jwt",
 	[API_OPAQUE] = "opaque",
 	[API_SHARED] = "hs256",
+	[API_JWE] = "jwe",
 };
 
 const char *api_format_name(enum api_format format)
@@ -47,6 +48,7 @@ static void read_api(struct arena *a, struct db_stmt *s, void *row)
 		.created_at = db_i64(s, 9),
 		.updated_at = db_i64(s, 10),
 		.version = db_i64(s, 11),
+		.encryption_key = store_text(a, s, 12),
 	};
 }
 
@@ -70,6 +72,7 @@ enum err store_api_create(struct db *db, const struct api *api)
 	store_bind_text(s, 8, api->claims);
 	db_bind_i64(s, 9, api->disabled);
 	db_bind_i64(s, 10, api->created_at);
+	store_bind_text(s, 11, api->encryption_key);
 	return db_run(s, NULL);
 }
 
@@ -147,6 +150,7 @@ static void bind_update(struct db_stmt *s, const struct api *api, int64_t versio
 	db_bind_i64(s, 8, api->disabled);
 	db_bind_i64(s, 9, now);
 	db_bind_i64(s, 10, version);
+	store_bind_text(s, 11, api->encryption_key);
 }
 
 enum err store_api_update(struct db *db, const struct api *api, int64_t version, int64_t now,

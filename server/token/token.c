@@ -3,6 +3,7 @@
 #include "server/token/token.h"
 
 #include "jose/b64.h"
+#include "jose/jwe_encrypt.h"
 #include "server/request/audit.h"
 #include "server/token/claims.h"
 #include "server/token/recorded.h"
@@ -155,10 +156,43 @@ static enum err issue_shared(struct request *rq, struct issuing *out)
 	return hand_out(rq, out);
 }
 
+/* RFC 7519 5.2, 11.2: signed first, then encrypted, so that the signature is the reader's to see.
+ * What is recorded are the claims as they were signed. */
+static enum err encrypt_token(struct request *rq, struct issuing *out)
+{
+	struct made_token *token = &out->token;
+	struct jws jws;
+	struct buf text;
+	enum err e = jws_parse(rq->arena, token->text, &jws);
+
+	if (e)
+		return e;
+	buf_init(&text, rq->arena, JWT_SIZE_MAX);
+	e = jwe_encrypt(out->issue->target.apis[0]->recipient, token->text, &text);
+	if (!e)
+		e = buf_end(&text, &token->text);
+	token->claims = jws.payload;
+	token->kid = jws.kid;
+	return e;
+}
+
+static enum err issue_jwe(struct request *rq, struct issuing *out)
+{
+	enum err e = sign_claims(rq, out);
+
+	if (e)
+		return e;
+	e = encrypt_token(rq, out);
+	if (e)
+		return fail(rq, e == ERR_LIMIT ? ERR_SERVER : e, "a token could not be encrypted");
+	return token_record(rq, &out->token, out, after_record);
+}
+
 static enum err (*const issue_by_format[API_FORMAT_COUNT])(struct request *, struct issuing *) = {
 	[API_JWT] = issue_jwt,
 	[API_OPAQUE] = issue_opaque,
 	[API_SHARED] = issue_shared,
+	[API_JWE] = issue_jwe,
 };
 
 static enum err make_and_answer(struct request *rq, struct issue *issue, const struct login *login)

@@ -1,9 +1,11 @@
 /* Token formats other than the plain JWT, with the real binary: command line, token endpoint, introspection,
  * revocation, a restart in between. */
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHmac, generateKeyPairSync } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { jwtVerify } from 'jose';
+import { compactDecrypt, createRemoteJWKSet, jwtVerify } from 'jose';
 import { Server } from './helpers.mjs';
 
 const vault = 'https://vault.example.com';
@@ -87,3 +89,48 @@ test('a_secret_that_is_to_sign_later_signs_later', async () => {
 });
 
 const verifiedKid = async () => JSON.parse(Buffer.from((await issue(legacy)).split('.')[0], 'base64url')).kid;
+
+const kinds = {
+	rsa: [generateKeyPairSync('rsa', { modulusLength: 2048 }), 'RSA-OAEP-256'],
+	ec: [generateKeyPairSync('ec', { namedCurve: 'P-256' }), 'ECDH-ES'],
+};
+
+/* An api that reads with `pair`; its key comes as a PEM file, or as a JWK. */
+function encryptedApi(name, { publicKey }, asJwk) {
+	const uri = `https://${name}.example.com`;
+	const file = path.join(server.folder, `${name}.pub`);
+	fs.writeFileSync(file, asJwk ? JSON.stringify(publicKey.export({ format: 'jwk' }))
+		: publicKey.export({ format: 'pem', type: 'spki' }));
+	server.json('api', 'create', uri, '--id', name, '--format', 'jwe', '--encryption-key', file, '--scope', 'vault.read');
+	server.json('client', 'update', 'shop', '--add-audience', uri);
+	return uri;
+}
+
+for (const [kind, [pair, alg]] of Object.entries(kinds)) {
+	test(`the_api_alone_reads_a_jwe_and_verifies_what_is_within_${kind}`, async () => {
+		const uri = encryptedApi(`payroll-${kind}`, pair, kind === 'rsa');
+		const token = await issue(uri);
+		const limits = { keyManagementAlgorithms: [alg], contentEncryptionAlgorithms: ['A256GCM'] };
+		const { plaintext, protectedHeader } = await compactDecrypt(token, pair.privateKey, limits);
+		assert.equal(protectedHeader.cty, 'JWT');
+		const { payload } = await jwtVerify(plaintext, createRemoteJWKSet(new URL(`${server.issuer}/.well-known/jwks.json`)),
+			{ issuer: server.issuer, audience: uri, typ: 'at+jwt' });
+		assert.equal(payload.sub, 'shop');
+		for (const { privateKey } of [generateKeyPairSync('rsa', { modulusLength: 2048 }),
+			generateKeyPairSync('ec', { namedCurve: 'P-256' })])
+			await assert.rejects(compactDecrypt(token, privateKey));
+		assert.equal((await ask(token)).jti, payload.jti);
+		await restart();
+		assert.equal((await ask(token)).active, true);
+		assert.equal((await server.post('/oauth2/revoke', { token }, shop)).status, 200);
+		assert.deepEqual(await ask(token), { active: false });
+	});
+}
+
+test('a_private_key_never_becomes_an_encryption_key', () => {
+	const file = path.join(server.folder, 'wrong.pem');
+	fs.writeFileSync(file, kinds.ec[0].privateKey.export({ format: 'pem', type: 'pkcs8' }));
+	const refused = server.cli('api', 'create', 'https://wrong.example.com', '--format', 'jwe', '--encryption-key', file);
+	assert.equal(refused.status, 1);
+	assert.match(refused.stderr, /public key/);
+});

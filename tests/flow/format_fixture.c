@@ -95,7 +95,7 @@ bool file_holds(const char *path, struct str needle)
 
 int main(void)
 {
-	TCase *const cases[] = { opaque_case(), shared_case() };
+	TCase *const cases[] = { opaque_case(), shared_case(), jwe_case() };
 
 	return suite_run_cases("formats", cases, COUNT(cases));
 }

@@ -37,5 +37,6 @@ bool file_holds(const char *path, struct str needle);
 
 TCase *opaque_case(void);
 TCase *shared_case(void);
+TCase *jwe_case(void);
 
 #endif
