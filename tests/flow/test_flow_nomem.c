@@ -84,6 +84,44 @@ static struct answer ask_introspect(struct failing *x)
 	return a;
 }
 
+/* Issued and looked at, both with the allocation failing. */
+static struct answer ask_format(struct failing *x, const char *audience)
+{
+	static char form[JWT_SIZE_MAX + 16];
+	struct answer a;
+
+	snprintf(form, sizeof(form), "grant_type=client_credentials&resource=%s", audience);
+	a = post(x->f, "/oauth2/token", basic("c", x->secret), form);
+	if (a.status != 200)
+		return a;
+	snprintf(form, sizeof(form), "token=%.*s", STR_ARG(answer_str(&a, "access_token")));
+	a = post(x->f, "/oauth2/introspect", basic("c", x->secret), form);
+	if (a.status == 200 && !answer_bool(&a, "active"))
+		a.status = 400;
+	return a;
+}
+
+static struct answer ask_opaque(struct failing *x)
+{
+	return ask_format(x, "https://o.example");
+}
+
+static struct answer ask_shared(struct failing *x)
+{
+	return ask_format(x, "https://h.example");
+}
+
+static struct answer ask_jwe(struct failing *x)
+{
+	return ask_format(x, "https://e.example");
+}
+
+static struct answer ask_api_secret(struct failing *x)
+{
+	/* takes the place of the one before, which has not signed yet */
+	return admin(x->f, METHOD_POST, "/admin/v1/apis/h/secrets", "{\"sign_after\":60}");
+}
+
 static struct answer ask_revoke(struct failing *x)
 {
 	static char form[JWT_SIZE_MAX + 16];
@@ -168,6 +206,10 @@ static const struct {
 	{ "password", 200, ask_password },
 	{ "refresh", 200, ask_refresh },
 	{ "introspect", 200, ask_introspect },
+	{ "opaque", 200, ask_opaque },
+	{ "hs256", 200, ask_shared },
+	{ "jwe", 200, ask_jwe },
+	{ "api secret", 201, ask_api_secret },
 	{ "revoke", 200, ask_revoke },
 	{ "jwks", 200, ask_jwks },
 	{ "feed", 200, ask_feed },
@@ -181,13 +223,27 @@ static const struct {
 
 /* ---- the campaign ---- */
 
+static const char *const formats[] = {
+	"{\"uri\":\"https://o.example\",\"slug\":\"o\",\"format\":\"opaque\"}",
+	"{\"uri\":\"https://h.example\",\"slug\":\"h\",\"alg\":\"HS256\"}",
+	"{\"uri\":\"https://e.example\",\"slug\":\"e\",\"format\":\"jwe\",\"encryption_key\":{"
+	"\"kty\":\"EC\",\"crv\":\"P-256\","
+	"\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
+	"\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}}",
+};
+
 static void populate(struct failing *x)
 {
 	struct answer a;
 
 	x->f = flow_new(NULL);
 	flow_api(x->f, "https://a.example", "a", "s");
-	x->secret = flow_client(x->f, "c", "s", "https://a.example");
+	for (size_t i = 0; i < COUNT(formats); i++)
+		ck_assert_int_eq(admin(x->f, METHOD_POST, "/admin/v1/apis", formats[i]).status,
+				 201);
+	x->secret = flow_client(x->f, "c", "s",
+				"https://a.example https://o.example https://h.example "
+				"https://e.example");
 	flow_client(x->f, "op", "s", "https://a.example");
 	flow_operator_secret(x->f, "op", "a secret of the operator");
 	flow_user(x->f, "u1", "alice", "right password");
