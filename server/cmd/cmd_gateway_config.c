@@ -57,7 +57,6 @@ enum {
 
 struct endpoint {
 	struct str text, host, port;
-	bool tls;
 };
 
 /* What goes into a template. */
@@ -163,31 +162,25 @@ static int read_endpoint(struct cmd *c, const char *what, const char *text,
 	return CMD_OK;
 }
 
-static int put_listen(struct filling *f)
+/* Options whose value is an endpoint, and the names of its whole, its host and its port. */
+static const struct place {
+	const char *option, *otherwise, *names[3];
+} places[] = {
+	{ "listen", "127.0.0.1:8000", { "listen", "listen_host", "listen_port" } },
+	{ "upstream", "127.0.0.1:3000", { "upstream", "upstream_host", "upstream_port" } },
+};
+
+static int put_place(struct filling *f, const struct place *p)
 {
-	const char *given = cmd_get(f->c, "listen");
+	const char *given = cmd_get(f->c, p->option);
 	struct endpoint e;
-	int status = read_endpoint(f->c, "listen", given ? given : "127.0.0.1:8000", &e);
+	int status = read_endpoint(f->c, p->option, given ? given : p->otherwise, &e);
 
 	if (status)
 		return status;
-	put(f, "listen", e.text);
-	put(f, "listen_host", e.host);
-	put(f, "listen_port", e.port);
-	return CMD_OK;
-}
-
-static int put_upstream(struct filling *f)
-{
-	const char *given = cmd_get(f->c, "upstream");
-	struct endpoint e;
-	int status = read_endpoint(f->c, "upstream", given ? given : "127.0.0.1:3000", &e);
-
-	if (status)
-		return status;
-	put(f, "upstream", e.text);
-	put(f, "upstream_host", e.host);
-	put(f, "upstream_port", e.port);
+	put(f, p->names[0], e.text);
+	put(f, p->names[1], e.host);
+	put(f, p->names[2], e.port);
 	return CMD_OK;
 }
 
@@ -521,10 +514,8 @@ static int fill(struct filling *f)
 
 	if (!status)
 		status = put_issuer(f);
-	if (!status)
-		status = put_listen(f);
-	if (!status)
-		status = put_upstream(f);
+	for (size_t i = 0; !status && i < sizeof(places) / sizeof(places[0]); i++)
+		status = put_place(f, &places[i]);
 	if (!status)
 		status = put_authorities(f);
 	if (!status && f->kind->needs & NEEDS_GATEWAY)

@@ -20,20 +20,13 @@ int gateway_issuer(struct cmd *c, const char *given, struct str *ret_issuer)
 	return CMD_OK;
 }
 
-/* RFC 9111 5.2.2.1; the first that is a number counts. */
 static int64_t max_age_of(struct str cache_control)
 {
-	struct str directive, name;
 	int64_t seconds;
 
-	while (str_next(&cache_control, ',', &directive)) {
-		directive = str_trim(directive);
-		if (!str_next(&directive, '=', &name) || !str_case_equal(name, STR("max-age")))
-			continue;
-		if (!str_to_i64(directive, 0, INT64_MAX, &seconds))
-			return seconds < 1 ? 1 : seconds > MAX_AGE_MOST ? MAX_AGE_MOST : seconds;
-	}
-	return GATEWAY_MAX_AGE_UNSAID;
+	if (!http_max_age(cache_control, &seconds))
+		return GATEWAY_MAX_AGE_UNSAID;
+	return seconds < 1 ? 1 : seconds > MAX_AGE_MOST ? MAX_AGE_MOST : seconds;
 }
 
 static int no_set(struct cmd *c, const char *url, const char *why)

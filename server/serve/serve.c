@@ -4,11 +4,9 @@
 #include "server/serve/serve.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "server/http/listen.h"
 #include "server/serve/housekeeper.h"
 #include "server/serve/shut_in.h"
+#include "server/serve/signals.h"
 #include "server/serve/supervisor.h"
 #include "server/store/dblock.h"
 
@@ -42,21 +41,6 @@ static int complain(const char *text)
 }
 
 /* ---- the server's child ---- */
-
-/* Blocked in all threads to come; read by the housekeeper. */
-static int catch_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	/* a peer that goes away is an error of write(), not the end of the server */
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 /* "READY http://127.0.0.1:8080": for whoever started us with port 0. */
 static void say_ready(const struct serving *s, const struct listeners *l)
@@ -160,7 +144,9 @@ static int server_main(void *arg, const struct server_channels *channels)
 {
 	struct serving *s = arg;
 	struct config_fault fault = { .text = "" };
-	struct entrance in = { .signals = catch_signals(), .lock = -1, .sockets = { -1, -1 } };
+	struct entrance in = { .signals = signals_catch(SFD_NONBLOCK),
+			       .lock = -1,
+			       .sockets = { -1, -1 } };
 	struct office office;
 	enum err e;
 

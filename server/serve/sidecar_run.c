@@ -2,7 +2,6 @@
  * for signals. It has no child: it holds nothing that would need to be kept from it. */
 #include "server/serve/sidecar_run.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -10,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "server/http/listen.h"
 #include "server/request/app.h"
 #include "server/serve/listeners.h"
+#include "server/serve/signals.h"
 #include "server/state/http_client.h"
 
 enum { EXIT_OK = 0, EXIT_LOCAL = 1, ARENA_SLACK = 64 << 10 };
@@ -40,22 +39,6 @@ static int complain(const char *what, const char *why)
 
 /* ---- fetching ---- */
 
-/* RFC 9111 5.2.2.1; 0: none said. */
-static int64_t max_age_of(struct str directives)
-{
-	static const struct str name = { "max-age=", 8 };
-	struct str one;
-	int64_t seconds;
-
-	while (str_next(&directives, ',', &one)) {
-		one = str_trim(one);
-		if (one.n > name.n && str_case_equal(str_n(one.p, name.n), name) &&
-		    !str_to_i64(str_n(one.p + name.n, one.n - name.n), 0, INT32_MAX, &seconds))
-			return seconds;
-	}
-	return 0;
-}
-
 static int take_answer(const struct http_answer *a, struct str cache_control,
 		       struct chancery_response *response)
 {
@@ -65,7 +48,8 @@ static int take_answer(const struct http_answer *a, struct str cache_control,
 	response->body_len = a->body.n;
 	if (a->body.n)
 		memcpy(response->body, a->body.p, a->body.n);
-	response->max_age = max_age_of(cache_control);
+	if (!http_max_age(cache_control, &response->max_age))
+		response->max_age = 0;
 	if (strlen(a->etag) < sizeof(response->etag))
 		snprintf(response->etag, sizeof(response->etag), "%s", a->etag);
 	return 0;
@@ -128,19 +112,6 @@ static void *tend(void *arg)
 }
 
 /* ---- signals ---- */
-
-static int catch_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
 
 static void reload(const struct post *p)
 {
@@ -234,7 +205,7 @@ static int run(struct post *p)
 	if (status)
 		return status;
 	if (pipe2(p->stop, O_CLOEXEC) || pthread_create(&p->tender, NULL, tend, p))
-		return complain("gateway", strerror(errno));
+		return complain("gateway", "the system gives no pipe or no thread");
 	status = listen_all(p, workers);
 	if (!status)
 		wait_for_the_end(p);
@@ -250,7 +221,7 @@ static int run(struct post *p)
 
 int sidecar_run(const struct sidecar_run *r)
 {
-	struct post p = { .run = r, .signals = catch_signals() };
+	struct post p = { .run = r, .signals = signals_catch(0) };
 	int status;
 
 	if (p.signals < 0)

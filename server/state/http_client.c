@@ -319,3 +319,16 @@ enum err http_send(struct http_client *client, struct arena *a, const struct htt
 	x.lib->easy_cleanup(x.curl);
 	return e;
 }
+
+bool http_max_age(struct str cache_control, int64_t *ret_seconds)
+{
+	struct str directive, name;
+
+	while (str_next(&cache_control, ',', &directive)) {
+		directive = str_trim(directive);
+		if (str_next(&directive, '=', &name) && str_case_equal(name, STR("max-age")) &&
+		    !str_to_i64(directive, 0, INT64_MAX, ret_seconds))
+			return true;
+	}
+	return false;
+}

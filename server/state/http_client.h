@@ -1,10 +1,10 @@
 /* The HTTP client of the command line and of the fetch child (server/serve/fetch.h), over TCP or a
  * UNIX socket.
  *
- * The only file that knows libcurl, and it does not link it: the library is opened by whoever first
- * needs it. The same binary is the server, whose process faces the network and must start at once
- * and stay small; libcurl would bring some twenty libraries, their initialisers and 3 MB into it,
- * for code that the server never calls. */
+ * The only file of the program that knows libcurl, and it does not link it: the library is opened
+ * by whoever first needs it. The same binary is the server, whose process faces the network and
+ * must start at once and stay small; libcurl would bring some twenty libraries, their initialisers
+ * and 3 MB into it, for code that the server never calls. */
 #ifndef CHANCERY_SERVER_HTTP_CLIENT_H
 #define CHANCERY_SERVER_HTTP_CLIENT_H
 
@@ -63,5 +63,9 @@ AUTO_DEFINE(http_client)
 MUST_CHECK enum err http_send(struct http_client *client, struct arena *a,
 			      const struct http_call *call, struct http_answer *ret_answer,
 			      char why[HTTP_WHY_MAX]);
+
+/* The first max-age of a Cache-Control that is a number of seconds (RFC 9111 5.2.2.1), 0 or more;
+ * false: none. */
+bool http_max_age(struct str cache_control, int64_t *ret_seconds);
 
 #endif

@@ -12,6 +12,21 @@ static bool is_lacking(const struct key_info *info, struct str list)
 	return info->state == KEY_REVOKED && !revoked_kids_has(list, str_z(info->kid));
 }
 
+enum err keyring_with_list(struct keyring *k, enum err (*run)(struct keyring *k, struct str list))
+{
+	struct buf list;
+	enum err e;
+
+	if (!k->revoked_kids)
+		return ERR_OK;
+	buf_init(&list, NULL, REVOKED_KIDS_FILE_MAX);
+	e = revoked_kids_read(k->revoked_kids, &list);
+	if (!e)
+		e = run(k, str_n(list.p, list.n));
+	buf_done(&list);
+	return e;
+}
+
 /* ---- putting back ---- */
 
 static enum err step_tell(struct lane_ctx *ctx, void *arg)
@@ -50,17 +65,7 @@ static enum err put_back(struct keyring *k, struct str list)
 
 enum err keyring_relist(struct keyring *k)
 {
-	struct buf list;
-	enum err e;
-
-	if (!k->revoked_kids)
-		return ERR_OK;
-	buf_init(&list, NULL, REVOKED_KIDS_FILE_MAX);
-	e = revoked_kids_read(k->revoked_kids, &list);
-	if (!e)
-		e = put_back(k, str_n(list.p, list.n));
-	buf_done(&list);
-	return e;
+	return keyring_with_list(k, put_back);
 }
 
 /* ---- telling ---- */

@@ -221,6 +221,10 @@ MUST_CHECK enum err keyring_switch(struct keyring *k, struct fresh_key *fresh,
 				   const struct audit_row *audit, struct rotate_result *ret_result);
 /* What it means that this key is bad; signs_now stays empty. */
 void keyring_measure(const struct act *a, const struct keyring_key *key, struct revoke_result *ret);
+/* `run` with the text of the list of revoked kids, where there is one (keyring_list.c). Its error,
+ * or that of the reading. */
+MUST_CHECK enum err keyring_with_list(struct keyring *k,
+				      enum err (*run)(struct keyring *k, struct str list));
 /* For kids on the list that the database still holds as good. Nobody else acts yet. */
 MUST_CHECK enum err keyring_revoke_listed(struct keyring *k);
 /* Puts on the list of revoked kids what the database knows to be revoked and the list lacks

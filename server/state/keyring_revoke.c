@@ -359,16 +359,8 @@ static enum err revoke_from(struct keyring *k, struct str list)
 
 enum err keyring_revoke_listed(struct keyring *k)
 {
-	struct buf list;
-	enum err e;
+	enum err e = keyring_with_list(k, revoke_from);
 
-	if (!k->revoked_kids)
-		return ERR_OK;
-	buf_init(&list, NULL, REVOKED_KIDS_FILE_MAX);
-	e = revoked_kids_read(k->revoked_kids, &list);
-	if (!e)
-		e = revoke_from(k, str_n(list.p, list.n));
-	buf_done(&list);
 	if (!e && keyring_relist(k))
 		e = ERR_OK; /* no reason not to start; lint tells */
 	return e;

@@ -35,8 +35,9 @@ MUST_CHECK enum err admin_api_fill(struct str issuer, struct arena *a, struct ap
  * ERR_INVALID_REQUEST); unknown, disabled, wrong or expired secret, method not the client's:
  * ERR_INVALID_CLIENT, all alike. */
 enum err auth_client(struct request *rq, enum err (*next)(struct request *, enum err));
-/* Does the request carry Basic credentials, whatever they are worth? */
-bool auth_shows_basic(const struct request *rq);
+/* Where nobody need authenticate, at a row without a body: as auth_client when the request carries
+ * Basic credentials, whatever they are worth; else `next` gets ERR_OK with no client set. */
+enum err auth_client_if_shown(struct request *rq, enum err (*next)(struct request *, enum err));
 /* Sets rq->actor. ERR_NO_TOKEN, ERR_INVALID_TOKEN, ERR_INSUFFICIENT_SCOPE (audited). */
 enum err auth_admin(struct request *rq, unsigned scope);
 

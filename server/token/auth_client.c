@@ -239,14 +239,6 @@ static struct str id_for_log(struct str id)
 	return id;
 }
 
-bool auth_shows_basic(const struct request *rq)
-{
-	struct str scheme, credentials;
-
-	return rq->authorization.p && !auth_split(rq->authorization, &scheme, &credentials) &&
-	       str_case_equal(scheme, STR("Basic"));
-}
-
 enum err auth_client(struct request *rq, enum err (*next)(struct request *, enum err))
 {
 	struct presented *p = arena_new_of(rq->arena, struct presented);
@@ -270,4 +262,22 @@ enum err auth_client(struct request *rq, enum err (*next)(struct request *, enum
 	if (e)
 		return park(rq, LANE_BLOCKING, load_client, rq, after_load);
 	return check_client(rq, p);
+}
+
+static bool shows_basic(const struct request *rq)
+{
+	struct str scheme, credentials;
+
+	return rq->authorization.p && !auth_split(rq->authorization, &scheme, &credentials) &&
+	       str_case_equal(scheme, STR("Basic"));
+}
+
+enum err auth_client_if_shown(struct request *rq, enum err (*next)(struct request *, enum err))
+{
+	if (!shows_basic(rq))
+		return next(rq, ERR_OK);
+	rq->form = arena_new_of(rq->arena, struct form); /* auth_client looks for a second way */
+	if (!rq->form)
+		return fail(rq, ERR_NOMEM, "no memory for client authentication");
+	return auth_client(rq, next);
 }

@@ -108,10 +108,5 @@ static enum err after_auth(struct request *rq, enum err verdict)
 
 enum err ep_revocations(struct request *rq)
 {
-	if (!auth_shows_basic(rq))
-		return answer(rq);
-	rq->form = arena_new_of(rq->arena, struct form); /* auth_client looks for a second way */
-	if (!rq->form)
-		return fail(rq, ERR_NOMEM, "no memory for client authentication");
-	return auth_client(rq, after_auth);
+	return auth_client_if_shown(rq, after_auth);
 }

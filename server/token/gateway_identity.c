@@ -5,7 +5,6 @@
 #include "server/token/endpoints.h"
 
 #include "server/request/app.h"
-#include "server/token/document.h"
 #include "server/token/gateway.h"
 
 enum { IDENTITY_MAX = JWT_SIZE_MAX };

@@ -4,8 +4,7 @@
 
 #include "oauth/basic.h"
 #include "server/store/lists.h"
-
-enum { JWE_DOTS = 4 };
+#include "server/token/recorded.h"
 
 struct parameters {
 	struct str audience, scope, role;
@@ -89,15 +88,6 @@ enum err gateway_read_question(struct request *rq, struct gateway_question *ret_
 	return e ? e : read_list(rq, "role", p.role, &ret_q->roles);
 }
 
-static size_t dots_in(struct str text)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < text.n; i++)
-		n += text.p[i] == '.';
-	return n;
-}
-
 static enum err wrong_format(struct request *rq, const char *text)
 {
 	rq->challenge_text = text;
@@ -115,7 +105,7 @@ enum err gateway_read_token(struct request *rq, struct str *ret_token)
 		return fail(rq, ERR_NO_TOKEN, "Authorization holds no bearer token");
 	if (str_starts(token, STR("chy_")))
 		return wrong_format(rq, "Opaque tokens are judged by introspection.");
-	if (dots_in(token) == JWE_DOTS)
+	if (token_is_encrypted(token))
 		return wrong_format(rq, "Encrypted tokens are read by their api alone.");
 	*ret_token = token;
 	return ERR_OK;

@@ -108,8 +108,7 @@ enum err token_record(struct request *rq, const struct made_token *token, void *
 
 /* ---- and back ---- */
 
-/* RFC 7516 9: a compact JWE has five segments, a JWS three. */
-static bool is_encrypted(struct str text)
+bool token_is_encrypted(struct str text)
 {
 	size_t dots = 0;
 
@@ -120,7 +119,7 @@ static bool is_encrypted(struct str text)
 
 bool token_is_recorded(struct str text)
 {
-	return str_starts(text, STR(MACHINE_ACCESS)) || is_encrypted(text);
+	return str_starts(text, STR(MACHINE_ACCESS)) || token_is_encrypted(text);
 }
 
 static bool may_be_opaque(struct str text)
@@ -155,7 +154,7 @@ enum err token_look_up(struct request *rq, struct str text, void *state,
 
 	/* we cannot read what is encrypted to others, and need not: its text is known or it is not
 	 */
-	if (!may_be_opaque(text) && !(is_encrypted(text) && text.n <= JWT_SIZE_MAX)) {
+	if (!may_be_opaque(text) && !(token_is_encrypted(text) && text.n <= JWT_SIZE_MAX)) {
 		rq->state = state;
 		return next(rq, ERR_NOT_FOUND, NULL);
 	}

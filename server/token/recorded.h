@@ -21,6 +21,8 @@ MUST_CHECK enum err opaque_make(struct request *rq, struct made_token *token);
 enum err token_record(struct request *rq, const struct made_token *token, void *state,
 		      enum err (*next)(struct request *rq, enum err result));
 
+/* By its looks: encrypted (RFC 7516 9: a compact JWE has five segments, a JWS three). */
+bool token_is_encrypted(struct str text);
 /* By its looks: one to be found by its record, and nowhere else. */
 bool token_is_recorded(struct str text);
 /* Reads the record; `next` gets it, or ERR_NOT_FOUND, which a text that cannot be one of ours gets

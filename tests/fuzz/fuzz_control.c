@@ -4,35 +4,17 @@
  *
  * An input is frames one after the other: line (1), length (2, big-endian), bytes. */
 #include <sodium.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "keys/signer_call.h"
-#include "tests/fuzz/fuzz.h"
-
-static const struct secret master = { "a master key for a fuzzer only.." };
+#include "tests/fuzz/fuzz_signer.h"
 
 static struct signer *new_signer(void)
 {
-	struct signer *s = calloc(1, sizeof(*s));
+	struct signer *s = fuzz_signer_new(NULL);
 
-	MUST(s && !table_init(&s->table, NULL, 0));
-	purpose_keys_init(&s->purposes);
-	s->secrets = calloc(1, sizeof(*s->secrets));
-	MUST(s->secrets);
-	s->secrets->masters.present = master;
 	MUST(crypto_box_keypair(s->secrets->import_public, s->secrets->import_private) == 0);
 	return s;
-}
-
-static void free_signer(struct signer *s)
-{
-	signer_making_done(s);
-	purpose_keys_done(&s->purposes);
-	table_done(&s->table);
-	free(s->secrets);
-	free(s);
 }
 
 /* RSA is slow and no parser. */
@@ -100,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		check_answer(s, pair[0], frame);
 	} while (next_frame(&rest, &line, &frame));
-	free_signer(s);
+	fuzz_signer_free(s);
 	close(pair[0]);
 	close(pair[1]);
 	return 0;

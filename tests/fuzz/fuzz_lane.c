@@ -5,20 +5,16 @@
  *
  * An input is frames one after the other: length (2, big-endian), bytes. The token of a list is not
  * put together here: tests/unit/test_signer_documents.c does that. */
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "jose/jws.h"
-#include "keys/signer_call.h"
 #include "keys/signer_lane.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_signer.h"
 
 #define ISSUER "https://id.example"
 
 enum { NOW = 1700000000 };
-
-static const struct secret master = { "a master key for a fuzzer only.." };
 
 static int64_t fixed_now(void *arg)
 {
@@ -29,29 +25,15 @@ static int64_t fixed_now(void *arg)
 static struct signer *new_signer(int pair[2])
 {
 	struct frame_request root = { .op = SIGNER_OP_ROOT, .value = 1 };
-	struct signer *s = calloc(1, sizeof(*s));
+	struct signer *s = fuzz_signer_new(ISSUER);
 	char bytes[SIGNER_FRAME_MAX];
 	size_t n;
 
-	MUST(s && !table_init(&s->table, ISSUER, 0));
-	purpose_keys_init(&s->purposes);
 	s->clock.now = fixed_now;
-	s->secrets = calloc(1, sizeof(*s->secrets));
-	MUST(s->secrets);
-	s->secrets->masters.present = master;
 	MUST(signer_control_frame(s, pair[1], LINE_CONTROL, str_n(&root, sizeof(root))));
 	MUST(signer_frame_recv(pair[0], bytes, sizeof(bytes), 0, &n) && n > 0);
 	MUST(!table_policy(&s->table, STR(ISSUER), 3600, 0));
 	return s;
-}
-
-static void free_signer(struct signer *s)
-{
-	signer_making_done(s);
-	purpose_keys_done(&s->purposes);
-	table_done(&s->table);
-	free(s->secrets);
-	free(s);
 }
 
 /* By our issuer, for a minute at most. */
@@ -121,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_answer(s, pair[0], &asked);
 	}
 	signing_lane_free(lane);
-	free_signer(s);
+	fuzz_signer_free(s);
 	close(pair[0]);
 	return 0;
 }

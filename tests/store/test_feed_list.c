@@ -1,11 +1,8 @@
 /* The feed's entries: order, growth, and what becomes of them when there are too many. */
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "server/store/feed_list.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/suite.h"
 
 enum { NOW = 1700000000, TAKEN_MAX = 4096 };
 
@@ -445,7 +442,7 @@ START_TEST(the_takers_error_ends_the_walk)
 }
 END_TEST
 
-static Suite *feed_list_suite(void)
+int main(void)
 {
 	const TTest *const tests[] = {
 		entries_come_after_the_number_that_was_asked,
@@ -458,27 +455,13 @@ static Suite *feed_list_suite(void)
 		a_walk_begins_anew_when_entries_change_places,
 		the_takers_error_ends_the_walk,
 	};
-	Suite *s = suite_create("feed list");
 	TCase *t = tcase_create("feed list");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, NULL, down);
 	tcase_add_loop_test(t, the_oldest_merge_into_the_narrowest_entry_that_makes_room, 0,
 			    COUNT(merge_cases));
 	tcase_add_loop_test(t, a_flood_stays_within_bounds_and_drops_nothing, 0, FEED_VIEWS);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(t, tests[i]);
-	suite_add_tcase(s, t);
-	return s;
-}
-
-int main(void)
-{
-	SRunner *runner = srunner_create(feed_list_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("feed list", t);
 }

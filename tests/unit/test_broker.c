@@ -294,21 +294,12 @@ int main(void)
 		what_is_no_question_ends_the_line,
 		without_a_supervisor_every_call_says_so,
 	};
-	Suite *s = suite_create("broker");
 	TCase *tc = tcase_create("broker");
-	SRunner *runner;
-	int failed;
 
 	if (secret_library_init())
 		return EXIT_FAILURE;
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, up, down);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("broker", tc);
 }

@@ -347,7 +347,7 @@ START_TEST(states_have_names_both_ways)
 }
 END_TEST
 
-static Suite *plan_suite(void)
+int main(void)
 {
 	const TTest *const tests[] = {
 		a_healthy_set_needs_nothing,
@@ -369,26 +369,11 @@ static Suite *plan_suite(void)
 		a_key_that_left_too_early_or_stays_too_long_is_seen,
 		states_have_names_both_ways,
 	};
-	Suite *s = suite_create("plan");
 	TCase *tc = tcase_create("plan");
-
-	tcase_set_timeout(tc, 60);
-	for (size_t i = 0; i < COUNT(tests); i++)
-		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	return s;
-}
-
-int main(void)
-{
-	SRunner *runner;
-	int failed;
 
 	if (secret_library_init())
 		return EXIT_FAILURE;
-	runner = srunner_create(plan_suite());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	for (size_t i = 0; i < COUNT(tests); i++)
+		tcase_add_test(tc, tests[i]);
+	return suite_run_case("plan", tc);
 }

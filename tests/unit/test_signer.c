@@ -1,13 +1,11 @@
 /* The signer, through its real process: what it signs, what it refuses, and what happens to those
  * who speak to it wrongly or too late. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "jose/jws.h"
 #include "tests/helpers/signer_fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/suite.h"
 
 enum { NOW = 1700000000, HOUR = 3600 };
 
@@ -372,7 +370,7 @@ START_TEST(derived_keys_are_the_roots_and_only_of_known_labels)
 }
 END_TEST
 
-static Suite *signer_suite(void)
+int main(void)
 {
 	const TTest *const tests[] = {
 		no_two_tokens_have_one_jti,
@@ -386,28 +384,13 @@ static Suite *signer_suite(void)
 		one_process_holds_the_keys_of_one_root,
 		derived_keys_are_the_roots_and_only_of_known_labels,
 	};
-	Suite *s = suite_create("signer");
 	TCase *tc = tcase_create("signer");
 
-	tcase_set_timeout(tc, 60);
+	if (secret_library_init())
+		return EXIT_FAILURE;
 	tcase_add_checked_fixture(tc, up, down);
 	tcase_add_loop_test(tc, a_token_verifies_and_is_named_by_the_key_that_signed, 0, 2);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	return s;
-}
-
-int main(void)
-{
-	SRunner *runner;
-	int failed;
-
-	if (secret_library_init())
-		return EXIT_FAILURE;
-	runner = srunner_create(signer_suite());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("signer", tc);
 }

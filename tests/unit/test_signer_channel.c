@@ -1,7 +1,6 @@
 /* The signer, through its real process: what it signs, what it refuses, and what happens to those
  * who speak to it wrongly or too late. */
 #include <errno.h>
-#include <check.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,8 +12,7 @@
 #include "jose/jws.h"
 #include "keys/signer_frame.h"
 #include "tests/helpers/signer_fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/suite.h"
 
 enum { NOW = 1700000000 };
 
@@ -356,7 +354,7 @@ START_TEST(keys_switch_under_load_without_a_failed_token)
 }
 END_TEST
 
-static Suite *signer_channel_suite(void)
+int main(void)
 {
 	const TTest *const tests[] = {
 		a_malformed_control_frame_ends_the_signer,
@@ -366,28 +364,13 @@ static Suite *signer_channel_suite(void)
 		signing_goes_on_while_a_key_is_made,
 		keys_switch_under_load_without_a_failed_token,
 	};
-	Suite *s = suite_create("signer channel");
 	TCase *tc = tcase_create("signer channel");
 
-	tcase_set_timeout(tc, 60);
+	if (secret_library_init())
+		return EXIT_FAILURE;
 	tcase_add_checked_fixture(tc, up, down);
 	tcase_add_loop_test(tc, a_malformed_frame_closes_its_channel_and_no_other, 0, 12);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	return s;
-}
-
-int main(void)
-{
-	SRunner *runner;
-	int failed;
-
-	if (secret_library_init())
-		return EXIT_FAILURE;
-	runner = srunner_create(signer_channel_suite());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("signer channel", tc);
 }

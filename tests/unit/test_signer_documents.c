@@ -1,14 +1,12 @@
 /* Documents that are no tokens, through the signer's real process: keys by purpose and period, what
  * is signed with them, and what is not. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
 #include "jose/jws.h"
 #include "tests/helpers/signer_fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/suite.h"
 
 /* NOW lies in the middle of a period. */
 enum { PERIOD = 700, NOW = PERIOD * PURPOSE_PERIOD + PURPOSE_PERIOD / 2 };
@@ -381,7 +379,7 @@ START_TEST(another_question_abandons_the_list)
 }
 END_TEST
 
-static Suite *documents_suite(void)
+int main(void)
 {
 	const TTest *const tests[] = {
 		keys_are_the_same_after_a_restart_and_others_under_another_root,
@@ -393,29 +391,14 @@ static Suite *documents_suite(void)
 		what_is_no_object_does_not_enter_a_list,
 		another_question_abandons_the_list,
 	};
-	Suite *s = suite_create("documents of the signer");
 	TCase *tc = tcase_create("documents");
 
-	tcase_set_timeout(tc, 60);
+	if (secret_library_init())
+		return EXIT_FAILURE;
 	tcase_add_checked_fixture(tc, up, down);
 	tcase_add_test(tc, a_document_verifies_by_its_purposes_keys_and_by_no_others);
 	tcase_add_loop_test(tc, a_list_of_any_length_verifies_and_says_what_was_added, 0, 5);
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	return s;
-}
-
-int main(void)
-{
-	SRunner *runner;
-	int failed;
-
-	if (secret_library_init())
-		return EXIT_FAILURE;
-	runner = srunner_create(documents_suite());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_case("documents of the signer", tc);
 }
