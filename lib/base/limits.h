@@ -62,6 +62,9 @@ enum {
 	ACCESS_TTL_MAX =
 		86400, /* a stolen token lives no longer; keys and revocations are kept for it */
 
+	/* s that an api may let a gateway keep an answer: revocation waits for it */
+	GATEWAY_CACHE_MAX = 10,
+
 	/* signing keys */
 	KEYS_REMEMBERED_MAX = 256, /* removed ones: a year of them, turned over daily */
 

@@ -20,7 +20,7 @@ struct api_body {
 	struct str uri, slug;
 	struct str name, alg, format;
 	const struct json *scopes, *claims, *encryption_key;
-	int64_t access_ttl;
+	int64_t access_ttl, gateway_cache;
 	bool disabled;
 };
 
@@ -42,6 +42,7 @@ static const struct json_field api_rows[] = {
 	FIELD(format, JSON_STRING),
 	FIELD(encryption_key, JSON_OBJECT),
 	FIELD(access_ttl, JSON_INT),
+	FIELD(gateway_cache, JSON_INT),
 	FIELD(claims, JSON_ARRAY),
 	FIELD(disabled, JSON_BOOL),
 };
@@ -88,13 +89,24 @@ static enum err read_lists(struct arena *a, const struct api_body *in, struct ap
 	return e ? e : admin_check_list(a, in->claims, &claim_rule, &api->claims, fault);
 }
 
+static enum err read_gateway_cache(int64_t seconds, struct api *api, struct admin_fault *fault)
+{
+	if (seconds == ADMIN_INT_ABSENT)
+		seconds = 0;
+	if (seconds < 0 || seconds > GATEWAY_CACHE_MAX)
+		return admin_unprocessable(fault, "/gateway_cache", "must be from 0 to 10 seconds");
+	api->gateway_cache = seconds;
+	return ERR_OK;
+}
+
 static enum err api_read(struct arena *a, const struct json *object,
 			 const struct admin_shape *shape, struct api_body *ret_body,
 			 struct admin_fault *fault)
 {
 	uint64_t seen;
 
-	*ret_body = (struct api_body){ .access_ttl = ADMIN_INT_ABSENT };
+	*ret_body = (struct api_body){ .access_ttl = ADMIN_INT_ABSENT,
+				       .gateway_cache = ADMIN_INT_ABSENT };
 	return admin_fields(a, object, shape, ret_body, &seen, fault);
 }
 
@@ -113,6 +125,8 @@ static enum err read_values(const struct config *config, struct arena *a, const 
 	api->access_ttl = 0;
 	if (!e && in->access_ttl != ADMIN_INT_ABSENT)
 		e = admin_check_ttl(in->access_ttl, &api->access_ttl, fault);
+	if (!e)
+		e = read_gateway_cache(in->gateway_cache, api, fault);
 	api->disabled = in->disabled;
 	return e;
 }
@@ -161,6 +175,7 @@ static void write_mutable(struct jsonw *w, const struct api *api)
 	admin_write_list(w, "scopes", api->scope);
 	api_format_write(w, api);
 	admin_write_ttl(w, "access_ttl", api->access_ttl);
+	jsonw_member_int(w, "gateway_cache", api->gateway_cache);
 	admin_write_list(w, "claims", api->claims);
 	jsonw_member_bool(w, "disabled", api->disabled);
 }

@@ -167,6 +167,9 @@ static const struct cmd_option api_settings[] = {
 	  BODY_KEY, "encryption_key" },
 	{ "access-ttl", "DURATION", "lifetime of its access tokens; default: the server's",
 	  BODY_SECONDS, "access_ttl" },
+	{ "gateway-cache", "DURATION",
+	  "let gateways keep an answer of /gateway/verify, 10s at most; default: not at all",
+	  BODY_SECONDS, "gateway_cache" },
 	{ "claims", "NAME", "a custom claim that its tokens carry", BODY_LIST, "claims", true },
 	{ NULL },
 };

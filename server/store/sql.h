@@ -81,16 +81,17 @@ SQL sql_user_delete[] = "DELETE FROM users WHERE id = $1";
 
 #define API_COLUMNS                                                                                \
 	"uri, slug, name, scope, alg, format, access_ttl, claims, disabled, created_at, "          \
-	"updated_at, version, encryption_key"
+	"updated_at, version, encryption_key, gateway_cache"
 SQL sql_api_insert[] = "INSERT INTO apis (" API_COLUMNS ") VALUES "
-		       "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 1, $11)";
+		       "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 1, $11, $12)";
 SQL sql_api_list[] = "SELECT " API_COLUMNS " FROM apis ORDER BY uri";
 SQL sql_api_get[] = "SELECT " API_COLUMNS " FROM apis WHERE slug = $1";
 SQL sql_api_exists[] = "SELECT 1 FROM apis WHERE uri = $1";
 SQL sql_api_slug_exists[] = "SELECT 1 FROM apis WHERE slug = $1";
 SQL sql_api_update[] =
 	"UPDATE apis SET name = $2, scope = $3, alg = $4, format = $5, access_ttl = $6, "
-	"claims = $7, disabled = $8, updated_at = $9, encryption_key = $11, version = version + 1 "
+	"claims = $7, disabled = $8, updated_at = $9, encryption_key = $11, "
+	"gateway_cache = $12, version = version + 1 "
 	"WHERE slug = $1 AND ($10 = 0 OR version = $10) RETURNING uri";
 SQL sql_api_delete[] = "DELETE FROM apis WHERE slug = $1 RETURNING uri";
 

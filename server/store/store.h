@@ -83,7 +83,8 @@ struct api {
 	const struct api_secret *secrets;      /* not stored here; in order of sign_from */
 	size_t secret_count;
 	int64_t access_ttl;
-	struct str claims; /* names of custom claims its tokens carry, space separated */
+	int64_t gateway_cache; /* s that a gateway may keep an answer */
+	struct str claims;     /* names of custom claims its tokens carry, space separated */
 	bool disabled;
 	int64_t created_at, updated_at, version;
 };

@@ -49,6 +49,7 @@ static void read_api(struct arena *a, struct db_stmt *s, void *row)
 		.updated_at = db_i64(s, 10),
 		.version = db_i64(s, 11),
 		.encryption_key = store_text(a, s, 12),
+		.gateway_cache = db_i64(s, 13),
 	};
 }
 
@@ -73,6 +74,7 @@ enum err store_api_create(struct db *db, const struct api *api)
 	db_bind_i64(s, 9, api->disabled);
 	db_bind_i64(s, 10, api->created_at);
 	store_bind_text(s, 11, api->encryption_key);
+	db_bind_i64(s, 12, api->gateway_cache);
 	return db_run(s, NULL);
 }
 
@@ -151,6 +153,7 @@ static void bind_update(struct db_stmt *s, const struct api *api, int64_t versio
 	db_bind_i64(s, 9, now);
 	db_bind_i64(s, 10, version);
 	store_bind_text(s, 11, api->encryption_key);
+	db_bind_i64(s, 12, api->gateway_cache);
 }
 
 enum err store_api_update(struct db *db, const struct api *api, int64_t version, int64_t now,

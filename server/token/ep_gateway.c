@@ -10,7 +10,8 @@
 #include "server/token/token.h"
 
 /* Ours is administration, which happens at its own door. */
-static enum err find(struct request *rq, const struct gateway_question *q, struct str *ret_audience)
+static enum err find(struct request *rq, const struct gateway_question *q,
+		     struct gateway_target *ret_target)
 {
 	const struct api_set *set = &rq->snapshot->apis;
 	const struct api *api = q->slug.p ? api_by_slug(set, q->slug) : api_find(set, q->audience);
@@ -19,7 +20,7 @@ static enum err find(struct request *rq, const struct gateway_question *q, struc
 		return fail(rq, ERR_INVALID_REQUEST, "the gateway asks about no api of ours");
 	if (audience_is_reserved(rq->snapshot->config->issuer, api->uri))
 		return fail(rq, ERR_INVALID_REQUEST, "the gateway asks about a reserved audience");
-	*ret_audience = api->uri;
+	*ret_target = (struct gateway_target){ api->uri, api->gateway_cache };
 	return ERR_OK;
 }
 
@@ -43,7 +44,7 @@ enum err ep_gateway_verify(struct request *rq)
 	enum err e = gateway_decide(rq, &ours, &pass);
 
 	if (!e && rq->snapshot->config->gateway.identity)
-		e = gateway_sign_identity(rq, &pass.id, pass.audience);
+		e = gateway_sign_identity(rq, &pass.id, pass.target.audience);
 	gateway_count(rq, e);
 	return e;
 }

@@ -183,7 +183,8 @@ static size_t index_of(const struct sidecar *s, struct str audience)
 	return i;
 }
 
-static enum err find(struct request *rq, const struct gateway_question *q, struct str *ret_audience)
+static enum err find(struct request *rq, const struct gateway_question *q,
+		     struct gateway_target *ret_target)
 {
 	const struct sidecar *s = rq->app->sidecar;
 
@@ -192,7 +193,7 @@ static enum err find(struct request *rq, const struct gateway_question *q, struc
 
 		if (q->slug.p ? a->slug && str_equal_z(q->slug, a->slug)
 			      : str_equal_z(q->audience, a->uri)) {
-			*ret_audience = str_z(a->uri);
+			*ret_target = (struct gateway_target){ .audience = str_z(a->uri) };
 			return ERR_OK;
 		}
 	}

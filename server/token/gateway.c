@@ -9,7 +9,7 @@ static enum err judge_token(struct request *rq, const struct gateway_judge *judg
 	enum err e = gateway_read_token(rq, &token);
 
 	if (!e)
-		e = judge->judge(rq, pass->audience, token, &pass->id);
+		e = judge->judge(rq, pass->target.audience, token, &pass->id);
 	if (e)
 		return e;
 	rq->log_subject = pass->id.sub;
@@ -29,11 +29,11 @@ enum err gateway_decide(struct request *rq, const struct gateway_judge *judge,
 		return fail(rq, ERR_NOMEM, "no memory for a question");
 	e = gateway_read_question(rq, q);
 	if (!e)
-		e = judge->find(rq, q, &pass.audience);
+		e = judge->find(rq, q, &pass.target);
 	if (!e)
 		e = judge_token(rq, judge, q, &pass);
 	if (!e)
-		e = gateway_answer(rq, &pass.id);
+		e = gateway_answer(rq, &pass);
 	if (!e)
 		*ret_pass = pass;
 	return e;

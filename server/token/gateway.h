@@ -27,11 +27,17 @@ struct gateway_identity {
  * ERR_INVALID_REQUEST, ERR_NOMEM. */
 MUST_CHECK enum err gateway_read_question(struct request *rq, struct gateway_question *ret_q);
 
+/* What is asked about. */
+struct gateway_target {
+	struct str audience;
+	int64_t cache; /* s that a good answer may be kept, 0 to GATEWAY_CACHE_MAX */
+};
+
 /* A judge of tokens: the server's own, or a sidecar's. */
 struct gateway_judge {
-	/* The audience asked about. ERR_INVALID_REQUEST: none that it knows. */
+	/* ERR_INVALID_REQUEST: none that it knows. */
 	enum err (*find)(struct request *rq, const struct gateway_question *q,
-			 struct str *ret_audience);
+			 struct gateway_target *ret_target);
 	/* May the token be used there? Its claims to gateway_identify. ERR_INVALID_TOKEN,
 	 * ERR_UNAVAILABLE. */
 	enum err (*judge)(struct request *rq, struct str audience, struct str token,
@@ -41,7 +47,7 @@ struct gateway_judge {
 /* What a good answer stands on. */
 struct gateway_pass {
 	struct gateway_identity id;
-	struct str audience;
+	struct gateway_target target;
 };
 
 /* From the request to a good answer, or the refusal. */
@@ -63,7 +69,7 @@ MUST_CHECK enum err gateway_check_needs(struct request *rq, const struct gateway
 					const struct gateway_identity *id);
 
 /* 200 with all identity headers. ERR_INVALID_TOKEN: a value that no header can carry unchanged. */
-MUST_CHECK enum err gateway_answer(struct request *rq, const struct gateway_identity *id);
+MUST_CHECK enum err gateway_answer(struct request *rq, const struct gateway_pass *pass);
 
 /* X-Identity, for an answer that is good otherwise; `api` is the audience asked about.
  * ERR_UNAVAILABLE. */

@@ -54,8 +54,30 @@ static enum err write_headers(struct request *rq, const struct gateway_identity 
 	return ERR_OK;
 }
 
-enum err gateway_answer(struct request *rq, const struct gateway_identity *id)
+/* Kept by a cache an answer outlives a revocation, so that only an api that lives with that for
+ * some seconds has it kept: by the gateway alone, for this token alone, and never past its end. */
+static enum err write_caching(struct request *rq, const struct gateway_pass *pass)
 {
+	const int64_t left = pass->id.exp - rq->now;
+	const int64_t seconds = pass->target.cache < left ? pass->target.cache : left;
+	struct str value = STR("no-store");
+	struct buf b;
+
+	if (seconds > 0) {
+		buf_init(&b, rq->arena, ID_MAX);
+		buf_z(&b, "private, max-age=");
+		buf_i64(&b, seconds);
+		if (buf_end(&b, &value))
+			return fail(rq, ERR_NOMEM, "no memory for a header");
+		respond_header(rq, "Vary", STR("Authorization"));
+	}
+	respond_header(rq, "Cache-Control", value);
+	return ERR_OK;
+}
+
+enum err gateway_answer(struct request *rq, const struct gateway_pass *pass)
+{
+	const struct gateway_identity *id = &pass->id;
 	struct str roles = STR("");
 	enum err e = ERR_OK;
 
@@ -63,10 +85,10 @@ enum err gateway_answer(struct request *rq, const struct gateway_identity *id)
 		e = with_commas(rq, id->roles, &roles);
 	if (!e)
 		e = write_headers(rq, id, roles);
+	if (!e)
+		e = write_caching(rq, pass);
 	if (e)
 		return e;
-	/* kept by a cache it would outlive a revocation */
-	respond_header(rq, "Cache-Control", STR("no-store"));
 	return respond_text(rq, 200, NULL, STR(""));
 }
 

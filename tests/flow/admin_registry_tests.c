@@ -71,6 +71,9 @@ static const struct {
 	{ "{\"uri\":\"https://x.example\",\"alg\":\"HS512\"}", "/alg" },
 	{ "{\"uri\":\"https://x.example\",\"alg\":\"HS256\",\"format\":\"opaque\"}", "/alg" },
 	{ "{\"uri\":\"https://x.example\",\"access_ttl\":1}", "/access_ttl" },
+	{ "{\"uri\":\"https://x.example\",\"gateway_cache\":-1}", "/gateway_cache" },
+	{ "{\"uri\":\"https://x.example\",\"gateway_cache\":11}", "/gateway_cache" },
+	{ "{\"uri\":\"https://x.example\",\"gateway_cache\":\"3\"}", "/gateway_cache" },
 	{ "{\"uri\":\"https://x.example\",\"claims\":[\"sub\"]}", "/claims" },
 	{ "{\"uri\":\"https://x.example\",\"audience\":\"y\"}", "/audience" },
 };

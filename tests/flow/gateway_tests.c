@@ -329,6 +329,49 @@ START_TEST(tokens_end_with_their_user_client_api_and_key)
 }
 END_TEST
 
+static void let_gateways_keep(const char *seconds)
+{
+	char json[64];
+
+	snprintf(json, sizeof(json), "{\"gateway_cache\":%s}", seconds);
+	ck_assert_int_eq(admin(gateway_flow, METHOD_PATCH, "/admin/v1/apis/orders", json).status,
+			 200);
+}
+
+START_TEST(an_api_may_let_its_gateway_keep_good_answers_for_seconds)
+{
+	struct str t = machine_token();
+	struct answer a;
+
+	let_gateways_keep("3");
+	a = ask(ASK_ORDERS, t);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str(answer_header(&a, "Cache-Control"), "private, max-age=3");
+	ck_assert_str(answer_header(&a, "Vary"), "Authorization");
+	a = ask("/gateway/verify/orders", t);
+	ck_assert_str(answer_header(&a, "Cache-Control"), "private, max-age=3");
+	/* refusals and other apis are what they were */
+	a = ask(ASK_ORDERS "&scope=bills", t);
+	ck_assert_int_eq(a.status, 403);
+	ck_assert_str(answer_header(&a, "Cache-Control"), "no-store");
+	a = ask(ASK_ORDERS, STR("no.token.ofours"));
+	check_refused(&a, 401, INVALID);
+	a = ask("/gateway/verify?audience=" BILLING,
+		token_of("grant_type=client_credentials&resource=" BILLING));
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str(answer_header(&a, "Cache-Control"), "no-store");
+	ck_assert(!answer_header(&a, "Vary").p);
+	/* not past the token's end */
+	flow_advance(gateway_flow, 598);
+	a = ask(ASK_ORDERS, t);
+	ck_assert_str(answer_header(&a, "Cache-Control"), "private, max-age=2");
+	let_gateways_keep("null");
+	a = ask(ASK_ORDERS, t);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str(answer_header(&a, "Cache-Control"), "no-store");
+}
+END_TEST
+
 START_TEST(a_rotation_changes_no_answer)
 {
 	struct str before = machine_token();
@@ -358,6 +401,7 @@ Suite *gateway_suite(void)
 		a_changed_token_is_refused,
 		a_revoked_token_is_refused_at_once,
 		tokens_end_with_their_user_client_api_and_key,
+		an_api_may_let_its_gateway_keep_good_answers_for_seconds,
 		a_rotation_changes_no_answer,
 	};
 	Suite *s = suite_create("gateway");

@@ -182,6 +182,7 @@ START_TEST(an_api_comes_back_as_stored)
 		.alg = ALG_ES256,
 		.format = API_OPAQUE,
 		.access_ttl = 9,
+		.gateway_cache = 3,
 		.claims = STR("dept"),
 		.disabled = true,
 		.created_at = FIXTURE_NOW,
@@ -197,6 +198,7 @@ START_TEST(an_api_comes_back_as_stored)
 	STR_EQ(out.claims, "dept");
 	ck_assert_int_eq(out.alg, ALG_ES256);
 	ck_assert_int_eq(out.access_ttl, 9);
+	ck_assert_int_eq(out.gateway_cache, 3);
 	ck_assert(out.disabled);
 }
 END_TEST
