@@ -1,5 +1,4 @@
-/* verify ISSUER AUDIENCE: judges the tokens on its standard input, one a line (see libchancery.md)
- */
+/* verify ISSUER AUDIENCE: judges the tokens of its standard input, one a line (libchancery.md) */
 #include <chancery.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +7,11 @@ int main(int argc, char **argv)
 {
 	const struct chancery_options options = {
 		.size = sizeof(options),
-		.issuer = argc > 1 ? argv[1] : NULL,
-		.audience = argc > 2 ? argv[2] : NULL,
+		.issuer = argc == 3 ? argv[1] : NULL,
+		.audience = argc == 3 ? argv[2] : NULL,
 		.algorithms = CHANCERY_ES256 | CHANCERY_RS256,
 		.fetch = chancery_fetch_curl,
-		.skew = 5,
 		.feed = "",
-		.feed_interval = 1,
 		.feed_max_staleness = 120,
 	};
 	struct chancery *verifier;
@@ -23,6 +20,7 @@ int main(int argc, char **argv)
 
 	if (wrong)
 		return fprintf(stderr, "verify: %s\n", wrong), 2;
+	setbuf(stdout, NULL);
 	while (fgets(token, sizeof(token), stdin)) {
 		struct chancery_claims *claims = NULL;
 		enum chancery_verdict verdict = chancery_verify(
@@ -30,9 +28,7 @@ int main(int argc, char **argv)
 		const char *who = claims ? chancery_claims_text(claims, "sub", NULL) : "nobody";
 
 		printf("%s: %s\n", who, chancery_verdict_text(verdict));
-		fflush(stdout);
 		chancery_claims_free(claims);
 	}
 	chancery_free(verifier);
-	return 0;
 }
