@@ -11,6 +11,7 @@ import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import tls from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /* Debian 12's Node 18 has these behind a flag; jose and oauth4webapi look for them when called. */
@@ -66,6 +67,16 @@ export function makeCertificate(folder) {
 		certificate: path.join(folder, 'tls.pem'),
 		key: path.join(folder, 'tls.key'),
 	};
+}
+
+/* The serial number of the certificate that is shown at a port of 127.0.0.1. */
+export function certificateShown(port) {
+	return new Promise((done, fail) => {
+		const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+			done(socket.getPeerCertificate().serialNumber);
+			socket.destroy();
+		}).on('error', fail);
+	});
 }
 
 /* One HTTP exchange on a pooled connection. Never throws for a status. */

@@ -6,8 +6,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import tls from 'node:tls';
-import { Server, makeCertificate, sleep, until } from './helpers.mjs';
+import { Server, certificateShown, makeCertificate, sleep, until } from './helpers.mjs';
 
 let server, shop;
 
@@ -172,22 +171,16 @@ test('sighup_takes_all_certificates_or_none', async () => {
 	one.settings['admin.tls.certificate'] = served;
 	one.settings['admin.tls.key'] = one.settings['server.tls.key'];
 	await one.start();
-	const shown = () => new Promise((done, fail) => {
-		const socket = tls.connect({ port: one.port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-			done(socket.getPeerCertificate().serialNumber);
-			socket.destroy();
-		}).on('error', fail);
-	});
-	const old = await shown();
+	const old = await certificateShown(one.port);
 	/* a good new pair for the public listener, and nonsense for the admin listener */
 	makeCertificate(one.folder);
 	fs.writeFileSync(served, 'nonsense');
 	process.kill(one.child.pid, 'SIGHUP');
 	await until(() => one.logText().includes('configuration not reloaded'), 'the refusal');
-	assert.equal(await shown(), old);
+	assert.equal(await certificateShown(one.port), old);
 	fs.writeFileSync(served, fs.readFileSync(one.settings['server.tls.certificate']));
 	process.kill(one.child.pid, 'SIGHUP');
-	await until(async () => (await shown()) !== old, 'the new certificate');
+	await until(async () => (await certificateShown(one.port)) !== old, 'the new certificate');
 	await one.done();
 });
 

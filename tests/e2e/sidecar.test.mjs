@@ -5,26 +5,30 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { api, binary, exchange, freePort, Server, until } from './helpers.mjs';
+import { api, binary, certificateShown, exchange, freePort, makeCertificate, Server, until } from './helpers.mjs';
 
 let server, shop, sidecar;
 const children = new Set();
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL'); });
 
-/* Started, and able to judge unless `ready` is false. */
-async function start(issuer, { options = [], ready = true } = {}) {
+/* Started, and able to judge unless `ready` is false; `secure` is what makeCertificate() made. */
+async function start(issuer, { options = [], ready = true, secure } = {}) {
 	const port = await freePort();
-	const child = spawn(binary, ['gateway', '--issuer', issuer, '--listen', `127.0.0.1:${port}`,
-		'--audience', `orders=${api}`, ...options], { stdio: ['ignore', 'ignore', 'pipe'] });
-	const made = { child, url: `http://127.0.0.1:${port}`, log: '' };
+	const pair = secure ? ['--set', `gateway.tls.certificate=${secure.certificate}`,
+		'--set', `gateway.tls.key=${secure.key}`] : [];
+	const child = spawn(binary, [...pair, 'gateway', '--issuer', issuer, '--listen', `127.0.0.1:${port}`,
+		'--audience', `orders=${api}`, ...options], { stdio: ['ignore', 'ignore', 'pipe'],
+		env: { ...process.env, ...(secure && { SSL_CERT_FILE: secure.ca }) } });
+	const made = { child, port, url: `${secure ? 'https' : 'http'}://127.0.0.1:${port}`, log: '' };
+	const ca = secure && fs.readFileSync(secure.ca);
 	child.stderr.on('data', (text) => { made.log += text; });
 	children.add(child);
 	made.exited = new Promise((done) => child.once('exit', (status) => { children.delete(child); done(status); }));
 	made.ask = (token, target = '/gateway/verify/orders/x') => exchange(made.url + target,
-		{ headers: token ? { authorization: `Bearer ${token}` } : {} });
+		{ ca, headers: token ? { authorization: `Bearer ${token}` } : {} });
 	made.status = async (where) => {
 		try {
-			return (await exchange(made.url + where)).status;
+			return (await exchange(made.url + where, { ca })).status;
 		} catch {
 			return 0;
 		}
@@ -102,6 +106,48 @@ test('it_judges_while_the_issuer_is_away_and_begins_without_it', async () => {
 	assert.equal(await without.stop(), 0);
 	assert.equal(await late.stop(), 0);
 	await issuer.done();
+});
+
+test('with_the_feed_of_the_gateway_listener_a_disabled_client_is_refused_too', async () => {
+	const issuer = await Server.make({ start: false });
+	const made = makeCertificate(issuer.folder);
+	const port = await freePort();
+	Object.assign(issuer.settings, { 'gateway.address': `127.0.0.1:${port}`,
+		'gateway.tls.certificate': made.certificate, 'gateway.tls.key': made.key });
+	await issuer.start();
+	const client = issuer.furnish();
+	const { json: { access_token: token } } = await issuer.token({ grant_type: 'client_credentials' }, client);
+	const near = await start(issuer.issuer, { secure: made,
+		options: ['--feed', `https://127.0.0.1:${port}/oauth2/revocations`] });
+	const anonymous = await start(issuer.issuer);
+	for (const one of [near, anonymous])
+		assert.equal((await one.ask(token)).status, 200);
+	issuer.json('client', 'update', client.client_id, '--disable');
+	await until(async () => (await near.ask(token)).status === 401, 'refused', 20_000);
+	/* strangers are told of no client (docs/revocations.md) */
+	assert.equal((await anonymous.ask(token)).status, 200);
+	assert.equal(await near.stop(), 0);
+	assert.equal(await anonymous.stop(), 0);
+	await issuer.done();
+});
+
+test('sighup_takes_a_new_certificate_and_keeps_the_old_one_for_nonsense', async () => {
+	const folder = path.join(server.folder, 'pair');
+	fs.mkdirSync(folder);
+	const made = makeCertificate(folder);
+	const secure = await start(server.issuer, { secure: made });
+	const old = await certificateShown(secure.port);
+	const good = fs.readFileSync(made.certificate);
+	fs.writeFileSync(made.certificate, 'nonsense');
+	secure.child.kill('SIGHUP');
+	await until(() => secure.log.includes('certificates were not taken'), 'the refusal');
+	assert.equal(await certificateShown(secure.port), old);
+	fs.writeFileSync(made.certificate, good);
+	makeCertificate(folder);
+	secure.child.kill('SIGHUP');
+	await until(async () => (await certificateShown(secure.port)) !== old, 'the new certificate');
+	assert.equal((await secure.ask()).status, 401);
+	assert.equal(await secure.stop(), 0);
 });
 
 test('a_socket_does_as_well_and_is_gone_afterwards', async () => {
