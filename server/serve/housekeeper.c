@@ -11,7 +11,7 @@
 
 #include "server/serve/supervisor.h"
 
-enum { TICK_MS = 250, MINUTE = 60, PURGE_ROWS = 500 };
+enum { TICK_MS = 250, MINUTE = 60, PURGE_ROWS = 500, PURGE_STEPS = 16 };
 
 #if SIGNER_SLOWNESS == 1
 static_assert(TICK_MS + SIGNER_PING_TIMEOUT_MS <= 750,
@@ -56,20 +56,26 @@ static enum err purge_step(struct lane_ctx *ctx, void *arg)
 	return store_purge(ctx->db, p->now, p->audit_before, PURGE_ROWS, &p->deleted);
 }
 
+/* Some thousand rows a tick, until all is done: the other duties wait for no backlog. */
 static void purge(struct housekeeper *h)
 {
 	int64_t now = key_duties_now(h->keys);
 	struct purge p = { .now = now, .audit_before = now - h->office->config->audit.keep };
-	enum err e;
+	enum err e = ERR_OK;
 
+	h->purging = false;
 	if (key_duties_clock_in_doubt(h->keys))
 		return; /* what is old may not be */
-	do {
+	for (int i = 0; i < PURGE_STEPS && !e; i++) {
 		e = office_write(h->office, purge_step, &p);
-	} while (!e && p.deleted == PURGE_ROWS);
+		h->purging = !e && p.deleted == PURGE_ROWS;
+		if (!h->purging)
+			break;
+	}
 	if (e)
 		complain(h, "old rows could not be purged", e);
-	revoked_purge(h->office->app.revoked, p.now);
+	if (!h->purging)
+		revoked_purge(h->office->app.revoked, p.now);
 }
 
 /* ---- last use of secrets, gathered in memory, written once a minute ---- */
@@ -208,10 +214,12 @@ static void do_duties(struct housekeeper *h)
 		flush_uses(h);
 		flush_refusals(h, false);
 		flush_consumers(h);
-		purge(h);
+		h->purging = true;
 		key_duties_minute(h->keys);
 		h->next_minute = now + MINUTE;
 	}
+	if (h->purging)
+		purge(h);
 }
 
 /* ---- SIGHUP: all of the new configuration, or none of it ---- */

@@ -15,7 +15,8 @@ struct housekeeper {
 	int signals;		       /* signalfd: TERM, INT, HUP */
 	int supervisor;		       /* new signer channels come here */
 	struct key_duties *keys;
-	bool asked; /* for another signer; until it comes */
+	bool asked;   /* for another signer; until it comes */
+	bool purging; /* old rows are left for the next tick */
 	/* monotonic seconds of the next turn of each duty */
 	int64_t next_tend, next_minute;
 };

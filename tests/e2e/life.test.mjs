@@ -184,6 +184,25 @@ test('sighup_takes_all_certificates_or_none', async () => {
 	await one.done();
 });
 
+test('a_backlog_of_old_rows_is_purged_in_pieces', async () => {
+	const one = await Server.make();
+	await one.stop();
+	const query = (text) => {
+		const done = spawnSync('sqlite3', [path.join(one.data, 'db', 'chancery.db'), text], { encoding: 'utf8' });
+		assert.equal(done.status, 0, done.stderr);
+		return Number(done.stdout);
+	};
+	/* more than one tick takes; in 1970 they were made */
+	query(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO audit
+		SELECT (SELECT max(id) FROM audit) + i, i, 'server.start', 'success', 'system', '', '', '', '', 1 FROM n`);
+	const kept = query('SELECT count(*) FROM audit WHERE at > 20000');
+	await one.start();
+	await until(() => query('SELECT count(*) FROM audit WHERE at <= 20000') === 0, 'purged', 30_000);
+	assert.ok(query('SELECT count(*) FROM audit') >= kept);
+	assert.match(String(query('SELECT max(id) FROM audit')), /^20\d\d\d$/);
+	await one.done();
+});
+
 test('the_admin_socket_is_there_while_the_server_runs', async () => {
 	const one = await Server.make();
 	const file = path.join(one.data, 'admin.sock');
