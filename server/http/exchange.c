@@ -77,6 +77,9 @@ static void take_peer(struct exchange *x, const struct peer *peer)
 
 	rq->peer_trusted = peer->trusted;
 	rq->peer_uid = peer->uid;
+	if (peer->certified)
+		rq->certificate = arena_str(rq->arena, str_n((const char *)peer->certificate,
+							     sizeof(peer->certificate)));
 	if (!peer->text[0]) {
 		rq->address = STR("unix");
 		return;

@@ -9,6 +9,7 @@
 
 #include "server/http/head.h"
 #include "server/http/proxy.h"
+#include "server/http/tls.h"
 #include "server/request/request.h"
 #include "server/http/worker.h"
 
@@ -26,8 +27,10 @@ struct peer {
 	struct address address;
 	char text[ADDRESS_TEXT_MAX]; /* the same, written once for all requests; "" for no address
 				      */
-	bool trusted;		     /* UNIX socket: root or our own user */
-	int64_t uid;		     /* UNIX socket, else -1 */
+	unsigned char certificate[TLS_HASH_LEN];
+	bool certified; /* there is one */
+	bool trusted;	/* UNIX socket: root or our own user */
+	int64_t uid;	/* UNIX socket, else -1 */
 };
 
 /* Bytes of body that one listener's exchanges hold. */

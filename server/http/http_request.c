@@ -117,6 +117,15 @@ static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *
 	return MHD_YES;
 }
 
+/* After the handshake, before the first request of a connection. */
+static void read_certificate(struct conn *conn)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		conn->handle, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	conn->peer.certified = tls_client_certificate(info->tls_session, conn->peer.certificate);
+}
+
 /* The first call: the head is complete. */
 static enum MHD_Result on_head(struct conn *conn, struct exchange *x, const char *url,
 			       const char *method, const char *version)
@@ -132,6 +141,8 @@ static enum MHD_Result on_head(struct conn *conn, struct exchange *x, const char
 	MHD_get_connection_values_n(conn->handle, MHD_HEADER_KIND, on_field, head);
 	info = MHD_get_connection_info(conn->handle, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	head_end(head, info->header_size);
+	if (port->options.tls && !conn->served)
+		read_certificate(conn);
 	exchange_open(x, &conn->peer);
 	if (exchange_refuses_now(x) && exchange_run(x) == ERR_OK)
 		return answer(conn, x);

@@ -29,6 +29,7 @@ struct tls_cert {
 struct tls {
 	pthread_mutex_t lock; /* guards `cert`, the pointer */
 	struct tls_cert *cert;
+	_Atomic bool asks; /* the client for a certificate */
 };
 
 /* A file's bytes; they may be a key. */
@@ -264,5 +265,22 @@ struct tls_cert *tls_attach(struct tls *t, void *session)
 	struct tls_cert *c = present(t);
 
 	gnutls_db_set_ptr(session, c);
+	if (atomic_load(&t->asks))
+		gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
 	return c;
+}
+
+void tls_ask_certificate(struct tls *t, bool asks)
+{
+	atomic_store(&t->asks, asks);
+}
+
+bool tls_client_certificate(void *session, unsigned char ret_hash[TLS_HASH_LEN])
+{
+	unsigned count = 0;
+	const gnutls_datum_t *shown = gnutls_certificate_get_peers(session, &count);
+	size_t n = TLS_HASH_LEN;
+
+	return shown && count && gnutls_fingerprint(GNUTLS_DIG_SHA256, shown, ret_hash, &n) == 0 &&
+	       n == TLS_HASH_LEN;
 }

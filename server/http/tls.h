@@ -10,6 +10,8 @@
 struct tls;
 struct tls_cert; /* one loaded chain and its key; shared, immutable */
 
+enum { TLS_HASH_LEN = 32 };
+
 struct tls_fault {
 	char text[256]; /* which file, and why */
 };
@@ -37,5 +39,13 @@ void *tls_retrieve(void);
  * session has ended. */
 struct tls_cert *tls_attach(struct tls *t, void *session);
 void tls_cert_unref(struct tls_cert *c);
+
+/* Shall sessions that begin from now on ask the client for a certificate? It need not have one, nor
+ * need anybody have issued it: it is known by its hash (server/state/consumer_match.h). Any thread.
+ */
+void tls_ask_certificate(struct tls *t, bool asks);
+/* SHA-256 of the DER of the certificate whose key the client proved to hold in the handshake, which
+ * must be over. False: it showed none. */
+bool tls_client_certificate(void *session, unsigned char ret_hash[TLS_HASH_LEN]);
 
 #endif

@@ -64,9 +64,10 @@ struct request {
 	struct str authorization; /* the header, absent when there was none */
 	struct str content_type, if_none_match, if_match, accept, origin;
 	struct str body;
-	struct str address; /* the client's, after trusted proxies */
-	bool peer_trusted;  /* socket: the peer's uid is root's or ours */
-	int64_t peer_uid;   /* socket only, else -1 */
+	struct str address;	/* the client's, after trusted proxies */
+	struct str certificate; /* its hash (server/http/tls.h), of the connection; absent: none */
+	bool peer_trusted;	/* socket: the peer's uid is root's or ours */
+	int64_t peer_uid;	/* socket only, else -1 */
 
 	/* what we found out */
 	const struct route *route;

@@ -10,6 +10,7 @@
 
 #include "server/http/http.h"
 #include "server/http/listen.h"
+#include "server/state/consumer_match.h"
 
 enum {
 	DOORS_PER_WORKER = 5,
@@ -314,6 +315,18 @@ static enum err make_workers(struct listeners *l, const struct listeners_start *
 	return e;
 }
 
+/* Only where one could tell a consumer: a browser that is asked asks its user. */
+static void ask_certificates(struct listeners *l, const struct config *c)
+{
+	struct consumer_match m;
+	bool asks = false;
+
+	for (size_t i = 0; i < c->keys.consumers.count && !asks; i++)
+		asks = !consumer_match_parse(c->keys.consumers.items[i], &m) && m.by_certificate;
+	if (l->public_tls)
+		tls_ask_certificate(l->public_tls, asks);
+}
+
 static enum err load_all_tls(struct listeners *l, const struct config *c,
 			     struct config_fault *fault)
 {
@@ -323,6 +336,8 @@ static enum err load_all_tls(struct listeners *l, const struct config *c,
 		e = load_tls(&c->admin.tls, "admin.tls", &l->admin_tls, fault);
 	if (!e)
 		e = load_tls(&c->gateway.tls, "gateway.tls", &l->gateway_tls, fault);
+	if (!e)
+		ask_certificates(l, c);
 	return e;
 }
 
@@ -422,6 +437,8 @@ enum err listeners_reload(struct listeners *l, const struct config *next,
 		else if (certs[i])
 			tls_replace(rows[i].tls, certs[i]);
 	}
+	if (!e)
+		ask_certificates(l, next);
 	return e;
 }
 

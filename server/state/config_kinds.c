@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "oauth/uri.h"
+#include "server/state/consumer_match.h"
 
 enum { PATH_LENGTH_MAX = 4095 }; /* PATH_MAX without its NUL */
 
@@ -321,34 +322,19 @@ static enum err read_networks(const struct option_row *row, const struct option_
 	return ERR_OK;
 }
 
-/* "name=network": who is meant is decided here, never by what a fetcher says of itself. */
-static bool is_consumer(struct str text)
-{
-	const char *equals = text.n ? memchr(text.p, '=', text.n) : NULL;
-	struct str name = equals ? str_n(text.p, (size_t)(equals - text.p)) : STR_NONE;
-	struct network unused;
-
-	if (name.n == 0 || name.n > LABEL_MAX)
-		return false;
-	for (size_t i = 0; i < name.n; i++) {
-		if (name.p[i] <= ' ' || name.p[i] > '~')
-			return false;
-	}
-	return network_parse(str_n(equals + 1, text.n - name.n - 1), &unused) == ERR_OK;
-}
-
 static enum err read_consumers(const struct option_row *row, const struct option_text *text,
 			       struct option_target *t)
 {
 	struct str_list *list = place(row, t->config);
 	struct str *items = arena_array(t->arena, text->count + 1, sizeof(*items));
+	struct consumer_match unused;
 
 	if (!items)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < text->count; i++) {
-		if (!is_consumer(text->items[i]))
-			return must_be(t, "a list of name=address or name=network, like "
-					  "gateway=10.0.0.7");
+		if (consumer_match_parse(text->items[i], &unused))
+			return must_be(t, "a list of name=address, name=network or "
+					  "name=sha256:HASH, like gateway=10.0.0.7");
 		items[i] = arena_str(t->arena, text->items[i]);
 		if (!items[i].p)
 			return ERR_NOMEM;
@@ -391,8 +377,10 @@ const struct option_kind kind_address_or_off = { "address:port or off", false, r
 						 write_text };
 const struct option_kind kind_networks = { "list of addresses and networks", true, read_networks,
 					   write_networks };
-const struct option_kind kind_consumers = { "list of name=address or name=network", true,
-					    read_consumers, write_list };
+const struct option_kind kind_consumers = {
+	"list of name=address, name=network or name=sha256:hash of a certificate", true,
+	read_consumers, write_list
+};
 const struct option_kind kind_workers = { "auto or a number", false, read_workers, write_workers };
 const struct option_kind kind_count = { "number", false, read_count, write_count };
 const struct option_kind kind_duration = { "duration", false, read_duration, write_duration };

@@ -116,8 +116,8 @@ const struct option_row option_rows[] = {
 	  .help = "auto fetches the key set through the issuer's URL before a scheduled rotation; "
 		  "off does not." },
 	{ "keys.consumers", &kind_consumers, AT(keys.consumers), "", RELOAD,
-	  .help = "Verifiers that fetch the key set, by address; a scheduled rotation waits for "
-		  "them." },
+	  .help = "Verifiers that fetch the key set, by address or TLS client certificate; a "
+		  "scheduled rotation waits for them." },
 	{ "keys.max_rate", &kind_count, AT(keys.max_rate), "50000", .min = 0, .max = 10000000,
 	  RELOAD, .help = "Tokens a second that the signer signs at most; 0 is no limit." },
 	{ "keys.master_key_file", &kind_path, AT(keys.master_key_file), "DIR/master.key",

@@ -65,17 +65,13 @@ static void free_rows(struct consumer_rule *rows, size_t count)
 /* The option's own check has read it already. */
 static enum err read_row(struct str text, struct consumer_rule *row)
 {
-	const char *equals = memchr(text.p, '=', text.n);
 	char *copy = malloc(text.n);
 
 	if (!copy)
 		return ERR_NOMEM;
 	memcpy(copy, text.p, text.n);
 	row->text = str_n(copy, text.n);
-	if (!equals)
-		return ERR_SYNTAX;
-	return network_parse(str_n(equals + 1, (size_t)(text.p + text.n - equals) - 1),
-			     &row->network);
+	return consumer_match_parse(row->text, &row->match);
 }
 
 static enum err read_rows(struct str_list list, struct consumer_rule **ret_rows)
@@ -208,7 +204,7 @@ static bool note_client(struct consumers *c, const struct consumer_fetch *f)
 static bool note_row(struct consumers *c, const struct address *a, const struct consumer_fetch *f)
 {
 	for (size_t i = 0; i < c->row_count; i++) {
-		if (!network_has(&c->rows[i].network, a))
+		if (!consumer_match_fits(&c->rows[i].match, a, f->certificate))
 			continue;
 		note_track(c, &c->rows[i].track, f);
 		return true;
@@ -328,7 +324,7 @@ static void note(struct consumers *c, const struct address *a, const struct cons
 
 	c->serial++;
 	known = note_client(c, f);
-	if (a && note_row(c, a, f))
+	if (note_row(c, a, f))
 		known = true;
 	if (known || (number && note_steady(c, number, f)))
 		return;

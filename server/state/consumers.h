@@ -1,11 +1,12 @@
 /* Who fetches the key set, and which standby each of them holds: so that a rotation can wait for
  * those who would not know the new key yet.
  *
- * Only two sorts count. *Named* ones: a row of keys.consumers (by address; the first row that
- * fits), and a client that authenticated its fetch. *Steady* ones: an address (of IPv6 the /64)
- * that fetched three times over at least two max-ages, the last time within a day. What a fetcher
- * says of itself counts for nothing. Each sort has a table of its own, and strangers can push out
- * nobody but strangers that are not steady: everybody else is one number.
+ * Only two sorts count. *Named* ones: a row of keys.consumers (by address or by the certificate of
+ * a TLS client; the first row that fits), and a client that authenticated its fetch. *Steady* ones:
+ * an address (of IPv6 the /64) that fetched three times over at least two max-ages, the last time
+ * within a day. What a fetcher says of itself counts for nothing. Each sort has a table of its own,
+ * and strangers can push out nobody but strangers that are not steady: everybody else is one
+ * number.
  *
  * A fetch is a body that was delivered, or a validator that proved it is still held. Of a consumer
  * it matters only what it asks for: one that fetches ?alg=ES256 holds back no RS256 key. Behind one
@@ -43,10 +44,11 @@ void consumers_free(struct consumers *c);
 MUST_CHECK enum err consumers_configure(struct consumers *c, const struct config *config);
 
 struct consumer_fetch {
-	struct str address;		 /* the client's, after trusted proxies */
-	struct str client_id;		 /* authenticated; else absent */
-	unsigned algs;			 /* what the document covers: bits 1 << alg */
-	const struct keyring_view *view; /* of which it was made */
+	struct str address;		  /* the client's, after trusted proxies */
+	struct str client_id;		  /* authenticated; else absent */
+	const unsigned char *certificate; /* hash of a TLS client's (consumer_match.h); or NULL */
+	unsigned algs;			  /* what the document covers: bits 1 << alg */
+	const struct keyring_view *view;  /* of which it was made */
 	int64_t now;
 };
 void consumers_note(struct consumers *c, const struct consumer_fetch *f);

@@ -5,8 +5,8 @@
 
 #include <pthread.h>
 
+#include "server/state/consumer_match.h"
 #include "server/state/consumers.h"
-#include "server/state/network.h"
 
 enum {
 	CONSUMERS_DAY = 86400,
@@ -24,8 +24,8 @@ struct consumer_track {
 };
 
 struct consumer_rule {	 /* of keys.consumers */
-	struct str text; /* "name=network"; heap */
-	struct network network;
+	struct str text; /* heap */
+	struct consumer_match match;
 	struct consumer_track track;
 };
 

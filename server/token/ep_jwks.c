@@ -134,6 +134,7 @@ static void note_consumer(struct request *rq, size_t kind, const char *etag)
 	const struct consumer_fetch f = {
 		.address = rq->address,
 		.client_id = rq->client ? rq->client->id : STR_NONE,
+		.certificate = (const unsigned char *)rq->certificate.p,
 		.algs = jwks_kinds[kind].algs,
 		.view = rq->snapshot->keys,
 		.now = rq->now,

@@ -1,9 +1,11 @@
 /* The key set over HTTP: headers, views, conditions; verifiers that count and crowds that do not; and a real
  * cache (nginx) between npm jose and us, through a rotation, an outage and emergencies, whose fetches are counted here. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -134,6 +136,37 @@ test('a_crowd_of_user_agents_is_one_stranger', async () => {
 	assert.equal(await consumers('anonymous'), 1);
 	assert.equal(await consumers('holding'), held);
 	assert.equal(await consumers('lagging'), 0);
+});
+
+test('a_tls_client_is_known_by_its_certificate_and_others_are_strangers', async () => {
+	const secure = await Server.make({ tls: true, start: false });
+	const holder = (name) => {
+		const folder = path.join(secure.folder, name);
+		fs.mkdirSync(folder);
+		/* nobody has to have issued it */
+		const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+			'-keyout', 'key', '-out', 'cert', '-days', '2', '-subj', `/CN=${name}`], { cwd: folder, encoding: 'utf8' });
+		assert.equal(made.status, 0, made.stderr);
+		const [cert, key] = ['cert', 'key'].map((file) => fs.readFileSync(path.join(folder, file)));
+		return { hash: new X509Certificate(cert).fingerprint256,
+			agent: new https.Agent({ cert, key, ca: secure.ca, keepAlive: true }) };
+	};
+	const [edge, other] = [holder('edge'), holder('other')];
+	secure.settings['keys.consumers'] = `edge=sha256:${edge.hash}`;
+	await secure.start();
+	const fetchWith = async (agent) => {
+		const answer = await exchange(`${secure.issuer}/.well-known/jwks.json`, { agent, ca: secure.ca });
+		assert.equal(answer.status, 200);
+	};
+	const lagging = () => metric(secure, 'chancery_jwks_consumers{state="lagging"}');
+	await fetchWith();
+	await fetchWith(other.agent);
+	assert.equal(await lagging(), 1);
+	await fetchWith(edge.agent);
+	assert.equal(await lagging(), 0);
+	for (const one of [edge, other])
+		one.agent.destroy();
+	await secure.done();
 });
 
 test('a_restart_forgets_no_consumer', async () => {

@@ -92,11 +92,12 @@ START_TEST(what_a_file_may_not_say_is_refused_with_the_reason)
 }
 END_TEST
 
-START_TEST(a_consumer_is_a_name_and_an_exact_network)
+START_TEST(a_consumer_is_a_name_and_an_exact_network_or_certificate)
 {
-	static const char *const rows[] = { "10.0.0.7", "=10.0.0.7",
-					    "gateway=", "gateway=proxy.example",
-					    "gateway=10.0.0.7/8" };
+	static const char *const rows[] = {
+		"10.0.0.7",	      "=10.0.0.7",	     "gateway=", "gateway=proxy.example",
+		"gateway=10.0.0.7/8", "gateway=sha256:0123",
+	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char set[64];
@@ -331,7 +332,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		what_a_file_may_not_say_is_refused_with_the_reason,
-		a_consumer_is_a_name_and_an_exact_network,
+		a_consumer_is_a_name_and_an_exact_network_or_certificate,
 		a_bad_variable_or_flag_is_named,
 		a_bad_value_cannot_write_to_the_terminal,
 		a_file_that_is_too_large_is_refused,
