@@ -146,7 +146,7 @@ static int fetch_and_keep(struct keeper *k, int64_t *ret_max_age)
  * tried again soon, and more and more rarely. */
 static int one_round(struct keeper *k)
 {
-	int64_t max_age;
+	int64_t max_age = 0;
 	int status = fetch_and_keep(k, &max_age);
 
 	if (status) {

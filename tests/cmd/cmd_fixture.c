@@ -18,6 +18,7 @@
 
 #include "base/secret.h"
 #include "server/serve/serve.h"
+#include "tests/helpers/temp.h"
 
 static struct json *parsed; /* by must_json */
 static char paths[4][128];
@@ -25,9 +26,9 @@ static size_t path_at;
 
 void cmd_fixture_up(struct cmd_fixture *f)
 {
-	*f = (struct cmd_fixture){ .dir = "/tmp/chancery-cmd-XXXXXX" };
+	*f = (struct cmd_fixture){ .dir = "" };
 	ck_assert_int_eq(secret_library_init(), ERR_OK);
-	ck_assert_ptr_nonnull(mkdtemp(f->dir));
+	temp_folder(f->dir, sizeof(f->dir), "cmd");
 	snprintf(f->data, sizeof(f->data), "--data=%s", f->dir);
 	f->out = calloc(1, CMD_FIXTURE_TEXT);
 	f->err = calloc(1, CMD_FIXTURE_TEXT);

@@ -9,11 +9,11 @@
 
 #include "base/secret.h"
 #include "server/store/migrate.h"
+#include "tests/helpers/temp.h"
 
 static void make_folder(struct store_fixture *f)
 {
-	snprintf(f->dir, sizeof(f->dir), "/tmp/chancery-test-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(f->dir));
+	temp_folder(f->dir, sizeof(f->dir), "test");
 	snprintf(f->db_path, sizeof(f->db_path), "%s/chancery.db", f->dir);
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "server/token/auth.h"
+#include "tests/helpers/temp.h"
 #include "server/request/router.h"
 
 enum { BIG_BODY = 1 << 20, RECV_TIMEOUT_S = 10, FORM_MAX = 64 };
@@ -342,9 +343,9 @@ void house_up(struct house *h, const struct house_options *options)
 {
 	const struct pool_options pool = { .name = "slow", .threads = 4, .queue_max = 64 };
 
-	*h = (struct house){ .dir = "/tmp/chancery-http-XXXXXX" };
+	*h = (struct house){ .dir = "" };
 	signal(SIGPIPE, SIG_IGN);
-	ck_assert_ptr_nonnull(mkdtemp(h->dir));
+	temp_folder(h->dir, sizeof(h->dir), "http");
 	atomic_store(&parked_now, 0);
 	atomic_store(&gate_open, false);
 	atomic_store(&bodies_run, 0);

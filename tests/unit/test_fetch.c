@@ -70,7 +70,7 @@ static const struct behaviour {
 	{ "half an answer", HEAD("200 OK") "Content-Length: 99\r\n\r\n{", WEB_HANG, FETCH_NO_ANSWER,
 	  0, "", "timed out" },
 	{ "an answer cut short", HEAD("200 OK") "Content-Length: 99\r\n\r\n{", WEB_CLOSE,
-	  FETCH_NO_ANSWER, 0, "", "bytes remaining" },
+	  FETCH_NO_ANSWER, 0, "", "98 bytes" },
 	{ "a body without end", HEAD("200 OK") "\r\n", WEB_ENDLESS, FETCH_TOO_LARGE, 0, "", "" },
 	{ "a head without end", HEAD("200 OK") "X: ", WEB_ENDLESS, FETCH_NO_ANSWER, 0, "", "" },
 	{ "no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", WEB_CLOSE, FETCH_NO_ANSWER, 0, "", "HTTP/0.9" },
