@@ -330,6 +330,9 @@ enum err token_issue(struct request *rq, struct issue *issue)
 
 	if (e)
 		return e;
+	/* under the next root nobody would know it, whatever its format */
+	if (atomic_load(&rq->app->wishes->restart))
+		return fail(rq, ERR_UNAVAILABLE, "all keys were revoked, the next process follows");
 	if (issue->user && !issue->login)
 		return begin_login(rq, issue);
 	return make_and_answer(rq, issue, issue->login);

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { compactDecrypt, createRemoteJWKSet, jwtVerify } from 'jose';
-import { Server } from './helpers.mjs';
+import { Server, until } from './helpers.mjs';
 
 const vault = 'https://vault.example.com';
 const legacy = 'https://legacy.example.com';
@@ -133,4 +133,29 @@ test('a_private_key_never_becomes_an_encryption_key', () => {
 	const refused = server.cli('api', 'create', 'https://wrong.example.com', '--format', 'jwe', '--encryption-key', file);
 	assert.equal(refused.status, 1);
 	assert.match(refused.stderr, /public key/);
+});
+
+/* Last: every token ends with it. */
+test('under_a_new_root_an_hs256_api_waits_for_a_new_secret', async () => {
+	const before = await issue(legacy);
+	const forVault = () => server.token({ grant_type: 'client_credentials', resource: vault }, shop);
+	const masterKey = () => fs.readFileSync(path.join(server.data, 'master.key'), 'hex');
+	const old = masterKey();
+	assert.ok(server.json('--yes', 'key', 'revoke', '--all').restarts);
+	server.agent.destroy();
+	await until(async () => {
+		try {
+			return masterKey() !== old && (await forVault()).status === 200;
+		} catch {
+			return false; /* between two processes */
+		}
+	}, 'the next process', 30_000);
+	const answer = await server.token({ grant_type: 'client_credentials', resource: legacy }, shop);
+	assert.equal(answer.status, 503, answer.text);
+	assert.equal(answer.json.error, 'temporarily_unavailable');
+	const rotated = server.json('api', 'secret', 'rotate', 'legacy');
+	const fresh = await issue(legacy);
+	assert.equal((await verified(fresh, rotated.secret)).kid, rotated.kid);
+	assert.equal((await ask(fresh)).active, true);
+	assert.deepEqual(await ask(before), { active: false });
 });

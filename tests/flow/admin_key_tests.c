@@ -485,9 +485,15 @@ END_TEST
 
 START_TEST(revoking_all_lists_the_damage_and_asks_for_a_restart)
 {
-	const char *secret = make_client("worker", "orders.read", ORDERS);
+	const char *secret = make_client("worker", "orders.read", ORDERS), *opaque;
 	struct str token = token_of("worker", secret), bad = kid_in("active");
-	struct answer a = root_gets(202, METHOD_POST, KEYS "/revoke-all", "{}");
+	struct answer a;
+
+	root_gets(201, METHOD_POST, "/admin/v1/apis",
+		  "{\"uri\":\"https://vault.example\",\"format\":\"opaque\"}");
+	opaque = make_client("carrier", "vault.read", "https://vault.example");
+	token_of("carrier", opaque);
+	a = root_gets(202, METHOD_POST, KEYS "/revoke-all", "{}");
 
 	ck_assert_uint_eq(json_len(items(&a)), 2);
 	ck_assert(answer_bool(&a, "restarts"));
@@ -495,6 +501,10 @@ START_TEST(revoking_all_lists_the_damage_and_asks_for_a_restart)
 	ck_assert(atomic_load(&office.wishes.restart));
 	ck_assert(!still_active(token));
 	ck_assert_refused(post(&office, "/oauth2/token", basic("worker", secret),
+			       "grant_type=client_credentials"),
+			  503, "temporarily_unavailable");
+	/* nor a token that needs no key of the set: the next root would not know it */
+	ck_assert_refused(post(&office, "/oauth2/token", basic("carrier", opaque),
 			       "grant_type=client_credentials"),
 			  503, "temporarily_unavailable");
 	ck_assert_uint_eq(events_of("key.revoke_all"), 1);
