@@ -122,6 +122,19 @@ test('a_revoked_token_is_refused_by_the_next_question', async () => {
 	refused(await ask(question, { token }), 401, 'Bearer realm="chancery", error="invalid_token"');
 });
 
+test('an_api_lets_its_gateway_keep_good_answers_for_seconds', async () => {
+	const { slug: id } = server.json('api', 'list').items.find((one) => one.uri === api);
+	assert.equal(server.cli('api', 'update', id, '--gateway-cache', '11s').status, 1);
+	assert.equal(server.json('api', 'update', id, '--gateway-cache', '3s').gateway_cache, 3);
+	const token = await machine();
+	const { headers } = await ask(question, { token });
+	assert.equal(headers['cache-control'], 'private, max-age=3');
+	assert.equal(headers.vary, 'Authorization');
+	refused(await ask(question), 401, 'Bearer realm="chancery"');
+	server.json('api', 'update', id, '--gateway-cache', 'default');
+	assert.equal((await ask(question, { token })).headers['cache-control'], 'no-store');
+});
+
 test('a_rotation_changes_no_answer_and_a_revoked_key_ends_its_tokens', async () => {
 	const old = await machine();
 	server.json('--yes', 'key', 'rotate');
