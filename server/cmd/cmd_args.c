@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "jose/b64.h"
 #include "server/state/nearest.h"
 
 /* The words of a row against what was typed: the number of words if all of them match, else 0. */
@@ -218,11 +219,21 @@ static int short_option(struct cmd *c, struct scan *s, const char *text)
 	return long_option(c, s, "output");
 }
 
+/* A key's id, RFC 7638's thumbprint, is base64url of 32 bytes, and one of 64 begins with '-': an
+ * argument all the same. No option of ours is called like one. */
+static bool is_thumbprint(const char *text)
+{
+	unsigned char bytes[32];
+	size_t n;
+
+	return !b64url_decode(str_z(text), bytes, sizeof(bytes), &n) && n == sizeof(bytes);
+}
+
 static int scan_one(struct cmd *c, struct scan *s)
 {
 	const char *text = s->argv[s->at];
 
-	if (s->ended || text[0] != '-' || !text[1])
+	if (s->ended || text[0] != '-' || !text[1] || is_thumbprint(text))
 		return add_word(c, s, text);
 	if (strcmp(text, "--") == 0) {
 		s->ended = true;

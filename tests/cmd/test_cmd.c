@@ -242,6 +242,27 @@ START_TEST(options_may_stand_anywhere_and_two_dashes_end_them)
 }
 END_TEST
 
+START_TEST(a_key_id_is_an_argument_whatever_it_begins_with)
+{
+	static const char *const ids[] = { "-7nihIOHvKOKy_LNtuC98S2_yoV_UB64H4KOxiwAuQo",
+					   "--ihIOHvKOKy_LNtuC98S2_yoV_UB64H4KOxiwAuQo0",
+					   "-ojhIOHvKOKy_LNtuC98S2_yoV_UB64H4KOxiwAuQo0",
+					   "-hjhIOHvKOKy_LNtuC98S2_yoV_UB64H4KOxiwAuQo0" };
+
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		const char *argv[] = { "chancery", "key", "revoke", ids[i], "--yes" };
+		struct cmd c = { .row = NULL };
+		bool help;
+
+		ck_assert_int_eq(cmd_parse(&c, COUNT(argv), (char **)(uintptr_t)argv, &help),
+				 CMD_OK);
+		ck_assert(!help && c.arg_count == 1);
+		ck_assert_str_eq(c.args[0], ids[i]);
+		ck_assert(cmd_has(&c, "yes"));
+	}
+}
+END_TEST
+
 START_TEST(a_server_that_is_not_there_is_exit_status_2)
 {
 	struct cmd_fixture f;
@@ -499,6 +520,7 @@ int main(void)
 		wrong_words_are_refused_with_the_nearest_or_the_place_to_look,
 		wrong_usage_is_refused_with_what_helps,
 		options_may_stand_anywhere_and_two_dashes_end_them,
+		a_key_id_is_an_argument_whatever_it_begins_with,
 		a_server_that_is_not_there_is_exit_status_2,
 		a_secret_comes_whole_from_one_place_or_is_refused,
 		a_secret_does_not_go_over_plain_http,

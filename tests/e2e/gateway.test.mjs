@@ -142,7 +142,8 @@ test('a_rotation_changes_no_answer_and_a_revoked_key_ends_its_tokens', async () 
 	assert.equal((await ask(question, { token: old })).status, 200);
 	assert.equal((await ask(question, { token: fresh })).status, 200);
 	const { kid } = JSON.parse(Buffer.from(old.split('.')[0], 'base64url'));
-	assert.equal(server.cli('--yes', 'key', 'revoke', kid).status, 0);
+	const revoked = server.cli('--yes', 'key', 'revoke', kid);
+	assert.equal(revoked.status, 0, revoked.stderr);
 	assert.equal((await ask(question, { token: old })).status, 401);
 	assert.equal((await ask(question, { token: fresh })).status, 200);
 });
