@@ -30,7 +30,10 @@ enum {
 	SIGNER_FRAME_MAX = 12288,
 	SIGNER_WORKERS_MAX = 64,
 	SIGNER_CHANNELS_MAX = SIGNER_WORKERS_MAX + 1, /* and one for what is signed aside */
-	SIGNER_TIMEOUT_MS = 50 * SIGNER_SLOWNESS,
+	/* Longer than a process waits for its turn on a busy machine or under a CPU quota, whose
+	 * period is 100 ms. A signer that hangs costs a worker this once: until it has answered,
+	 * nothing else is asked. */
+	SIGNER_TIMEOUT_MS = 200 + 40 * (SIGNER_SLOWNESS - 1),
 	SIGNER_CONTROL_TIMEOUT_MS = 10000,
 	/* asked four times a second (server/serve/housekeeper.c): a hung one is seen, and another
 	 * started, within a second. A busy machine may leave one unscheduled for half of that. */

@@ -15,6 +15,7 @@
 
 enum { PAUSE_MAX_MS = 16 };
 
+static_assert(SIGNER_TIMEOUT_MS < 1000, "a timeval's microseconds are less than a second");
 static_assert((int)SIGNER_IMPORT_KEY_LEN == (int)SECRET_LEN, "control_bytes takes both");
 
 /* A blocking receive on the server's end gives up by itself: signing then waits without a poll() of
