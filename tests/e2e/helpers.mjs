@@ -4,7 +4,7 @@
  * E2E_BINARY names the binary (a test build: some tests arm failpoints); E2E_LONG asks for the long form
  * of what takes long. */
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { webcrypto } from 'node:crypto';
+import { randomInt, webcrypto } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -25,12 +25,20 @@ export const top = path.resolve(import.meta.url.slice('file://'.length), '../../
 export const api = 'https://orders.example.com';
 export const password = 'correct horse battery staple';
 
+/* Free now, and of a range from which the kernel gives none to a connection before we come to take it. */
 export async function freePort() {
-	const server = net.createServer();
-	await new Promise((done) => server.listen(0, '127.0.0.1', done));
-	const { port } = server.address();
-	await new Promise((done) => server.close(done));
-	return port;
+	for (;;) {
+		const port = randomInt(12_000, 32_000);
+		const server = net.createServer();
+		const free = await new Promise((done) => {
+			server.once('error', () => done(false));
+			server.listen(port, '127.0.0.1', () => done(true));
+		});
+		if (!free)
+			continue;
+		await new Promise((done) => server.close(done));
+		return port;
+	}
 }
 
 /* Polls until `check` gives something true; the promise of "soon" with an end. */
