@@ -57,10 +57,12 @@ function start(program, issuer = server.issuer, audience = api) {
 	child.once('exit', () => programs.delete(child));
 	const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 	return {
-		judge: async (token) => {
+		/* a document that does not come at once on a busy machine is asked for again; until then nothing is judged */
+		judge: (token) => until(async () => {
 			child.stdin.write(`${token}\n`);
-			return (await lines.next()).value;
-		},
+			const { value } = await lines.next();
+			return !value.includes('could not be judged') && value;
+		}, 'a verdict', 30_000),
 		end: () => new Promise((done) => {
 			child.once('exit', done);
 			child.stdin.end();
