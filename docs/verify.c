@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 		.issuer = argc == 3 ? argv[1] : NULL,
 		.audience = argc == 3 ? argv[2] : NULL,
 		.algorithms = CHANCERY_ES256 | CHANCERY_RS256,
+		.skew = 5,
 		.fetch = chancery_fetch_curl,
 		.feed = "",
 		.feed_max_staleness = 120,

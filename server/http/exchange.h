@@ -9,9 +9,9 @@
 
 #include "server/http/head.h"
 #include "server/http/proxy.h"
-#include "server/http/tls.h"
 #include "server/request/request.h"
 #include "server/http/worker.h"
+#include "server/state/consumer_match.h"
 
 enum {
 	/* A body we refuse is read to its end if it is not longer than this, so that the client
@@ -27,7 +27,7 @@ struct peer {
 	struct address address;
 	char text[ADDRESS_TEXT_MAX]; /* the same, written once for all requests; "" for no address
 				      */
-	unsigned char certificate[TLS_HASH_LEN];
+	unsigned char certificate[CERTIFICATE_HASH_LEN];
 	bool certified; /* there is one */
 	bool trusted;	/* UNIX socket: root or our own user */
 	int64_t uid;	/* UNIX socket, else -1 */

@@ -275,12 +275,12 @@ void tls_ask_certificate(struct tls *t, bool asks)
 	atomic_store(&t->asks, asks);
 }
 
-bool tls_client_certificate(void *session, unsigned char ret_hash[TLS_HASH_LEN])
+bool tls_client_certificate(void *session, unsigned char ret_hash[CERTIFICATE_HASH_LEN])
 {
 	unsigned count = 0;
 	const gnutls_datum_t *shown = gnutls_certificate_get_peers(session, &count);
-	size_t n = TLS_HASH_LEN;
+	size_t n = CERTIFICATE_HASH_LEN;
 
 	return shown && count && gnutls_fingerprint(GNUTLS_DIG_SHA256, shown, ret_hash, &n) == 0 &&
-	       n == TLS_HASH_LEN;
+	       n == CERTIFICATE_HASH_LEN;
 }

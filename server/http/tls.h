@@ -6,11 +6,10 @@
 #define CHANCERY_SERVER_TLS_H
 
 #include "base/str.h"
+#include "server/state/consumer_match.h"
 
 struct tls;
 struct tls_cert; /* one loaded chain and its key; shared, immutable */
-
-enum { TLS_HASH_LEN = 32 };
 
 struct tls_fault {
 	char text[256]; /* which file, and why */
@@ -46,6 +45,6 @@ void tls_cert_unref(struct tls_cert *c);
 void tls_ask_certificate(struct tls *t, bool asks);
 /* SHA-256 of the DER of the certificate whose key the client proved to hold in the handshake, which
  * must be over. False: it showed none. */
-bool tls_client_certificate(void *session, unsigned char ret_hash[TLS_HASH_LEN]);
+bool tls_client_certificate(void *session, unsigned char ret_hash[CERTIFICATE_HASH_LEN]);
 
 #endif

@@ -65,7 +65,7 @@ struct request {
 	struct str content_type, if_none_match, if_match, accept, origin;
 	struct str body;
 	struct str address;	/* the client's, after trusted proxies */
-	struct str certificate; /* its hash (server/http/tls.h), of the connection; absent: none */
+	struct str certificate; /* its hash (consumer_match.h), of the connection; absent: none */
 	bool peer_trusted;	/* socket: the peer's uid is root's or ours */
 	int64_t peer_uid;	/* socket only, else -1 */
 

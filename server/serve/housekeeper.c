@@ -61,17 +61,16 @@ static void purge(struct housekeeper *h)
 {
 	int64_t now = key_duties_now(h->keys);
 	struct purge p = { .now = now, .audit_before = now - h->office->config->audit.keep };
-	enum err e = ERR_OK;
+	int steps = 0;
+	enum err e;
 
 	h->purging = false;
 	if (key_duties_clock_in_doubt(h->keys))
 		return; /* what is old may not be */
-	for (int i = 0; i < PURGE_STEPS && !e; i++) {
+	do {
 		e = office_write(h->office, purge_step, &p);
 		h->purging = !e && p.deleted == PURGE_ROWS;
-		if (!h->purging)
-			break;
-	}
+	} while (h->purging && ++steps < PURGE_STEPS);
 	if (e)
 		complain(h, "old rows could not be purged", e);
 	if (!h->purging)

@@ -16,13 +16,9 @@ static bool is_expected(const struct consumer_place *p, enum alg alg, int64_t no
 static void report_name(const struct consumers *c, const struct consumer_place *p, char *out,
 			size_t size)
 {
-	struct str rest, name = STR_NONE;
-
 	switch (p->sort) {
 	case SORT_ROW:
-		rest = c->rows[p->i].text;
-		str_next(&rest, '=', &name);
-		snprintf(out, size, "%.*s", STR_ARG(name));
+		snprintf(out, size, "%.*s", STR_ARG(c->rows[p->i].match.name));
 		break;
 	case SORT_CLIENT:
 		snprintf(out, size, "client:%s", c->clients[p->i].id);

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "server/token/auth.h"
-#include "tests/helpers/temp.h"
 #include "server/request/router.h"
+#include "tests/helpers/temp.h"
 
 enum { BIG_BODY = 1 << 20, RECV_TIMEOUT_S = 10, FORM_MAX = 64 };
 
